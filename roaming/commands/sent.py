@@ -152,7 +152,7 @@ def _failed(lease: Lease, failure: CallFailed, now: datetime) -> None:
         )
         best_effort.decided(command, now=now)
     else:
-        deliveries.record_failure(lease.partner_id, now=now)
+        deliveries.record_failure(lease.partner_id, failure, now=now)
         _given_up(lease.object_id, str(failure), now)
     deliveries.is_over(lease, now=now)
 

@@ -15,6 +15,13 @@ class CallFailed(Exception):
     """
 
     public: str = ""
+    # A hub's word about one party that it cannot reach: it says nothing about the hub, nor about the others behind it.
+    is_behind_hub: bool = False
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether it counts against the partner as a whole."""
+        return not self.is_behind_hub
 
     def strike_out(self, peer: Peer) -> None:
         """A partner may quote the token it was called with; that is for nobody to read."""
@@ -25,9 +32,11 @@ class CallFailed(Exception):
 class Unreachable(CallFailed):
     """No answer we could read. `maybe_received`: the request may have been carried out all the same."""
 
-    def __init__(self, reason: str, *, maybe_received: bool = True, public: str = "") -> None:
+    def __init__(
+        self, reason: str, *, maybe_received: bool = True, public: str = "", is_behind_hub: bool = False
+    ) -> None:
         super().__init__(reason)
-        self.maybe_received = maybe_received
+        self.maybe_received, self.is_behind_hub = maybe_received, is_behind_hub
         self.public = public or reason
 
 
@@ -41,12 +50,12 @@ class Refused(CallFailed):
         super().__init__(f"{said}: {message or excerpt or 'without a reason'}"[:280])
         self.public = str(self)
         self.http_status, self.status_code, self.message, self.data = http_status, status_code, message, data
+        # It knows no such party (4001), had no answer of it in time (4002), or has no connection to it (4003).
+        self.is_behind_hub = status_code in (4001, 4002, 4003)
 
     @property
-    def is_behind_hub(self) -> bool:
-        """A hub that could not pass it on: it knows no such party (4001), had no answer of it in time (4002), or has no
-        connection to it (4003)."""
-        return self.status_code in (4001, 4002, 4003)
+    def is_silence(self) -> bool:
+        return super().is_silence and self.is_their_fault
 
     @property
     def surely_undelivered(self) -> bool:

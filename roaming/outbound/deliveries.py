@@ -224,15 +224,13 @@ def _settle(delivered: list[Delivered], at: datetime | None, *, locking: str = "
 
 def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
     """Try again later. A no counts against the object, silence against the partner; many different noes do too."""
-    is_behind_hub = isinstance(failure, Refused) and failure.is_behind_hub
-    is_no = isinstance(failure, Refused) and (is_behind_hub or not failure.is_their_fault)
+    is_no = isinstance(failure, Refused) and not failure.is_silence
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True).get(pk=lease.partner_id)
         row = _ours(lease).select_for_update(no_key=True).first()
         if row is None:
             return
-        # A party that a hub cannot reach says nothing about the hub, nor about the others behind it.
-        counts = not is_behind_hub and (not is_no or row.attempts == 0)
+        counts = not failure.is_behind_hub and (not is_no or row.attempts == 0)
         row.attempts += 1
         row.was_refused = is_no
         row.last_error = str(failure)[:300].replace("\x00", "")
@@ -302,8 +300,10 @@ def unlocked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
     return Delivery.objects.filter(pk__in=list(free.values_list("pk", flat=True)))
 
 
-def record_failure(partner_id: int, *, now: datetime) -> None:
+def record_failure(partner_id: int, failure: CallFailed, *, now: datetime) -> None:
     """Count a silence of a partner that was called for something else than a delivery."""
+    if not failure.is_silence:
+        return
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
         _count_failure(partner, counts=True, is_silent=True, now=now)

@@ -214,7 +214,12 @@ def found(attempt: Attempt, raw: dict[str, Any] | None, *, now: datetime) -> str
 def refused(attempt: Attempt, refusal: Refused, *, now: datetime) -> str:
     """A no that is no Booking: about the ask, or about us. Gives what `answered` gives."""
     if refusal.is_their_fault:
-        lost(attempt, Unreachable(str(refusal), maybe_received=not refusal.surely_undelivered), now=now)
+        silence = Unreachable(
+            str(refusal),
+            maybe_received=not refusal.surely_undelivered,
+            is_behind_hub=refusal.is_behind_hub,
+        )
+        lost(attempt, silence, now=now)
         return ""
     if refusal.http_status in NOT_LET_IN:
         _did_not_count(attempt)

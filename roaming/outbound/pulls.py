@@ -23,7 +23,7 @@ from roaming import deviations, registration
 from roaming.hubs import clients as hub_clients
 from roaming.hubs.clients import hub_party
 from roaming.models import Partner, PartnerPull
-from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.call_failures import CallFailed
 from roaming.ocpi.client import Http, Party, Peer
 from roaming.ocpi.times import time_out
 from roaming.outbound import deliveries
@@ -226,8 +226,7 @@ def broke_off(partner_id: int, name: str, failure: CallFailed, *, now: datetime)
         if row.next_at is not None:
             row.next_at = now + deliveries.pause(row.failures)
         row.save(update_fields=["failures", "last_error", "leased_until", "next_at"])
-    if not isinstance(failure, Refused) or failure.is_their_fault:  # a no is about this list alone
-        deliveries.record_failure(partner_id, now=now)
+    deliveries.record_failure(partner_id, failure, now=now)  # a no is about this list alone
     logger.warning("reading a partner broke off", partner=partner_id, list=name, error=str(failure))
 
 

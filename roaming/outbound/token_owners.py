@@ -130,7 +130,8 @@ class PartnerNetworks:
             read = dialect_of(call.partner).tokens.read_authorization(answer.data)
         except Refused as refusal:
             silence.end()
-            is_unknown = refusal.status_code == UNKNOWN_TOKEN or refusal.http_status == 404
+            is_no_such = refusal.http_status == 404 and not refusal.is_behind_hub
+            is_unknown = is_no_such or refusal.status_code == UNKNOWN_TOKEN
             return _Heard(call.partner, Outcome.UNKNOWN) if is_unknown else None
         except (CallFailed, TimeoutError, UnreadableError) as failure:
             silence.count()

@@ -23,7 +23,8 @@ class BookingsSender:
         if request.method != "GET":
             raise Refusal(2000, "not here", 405)
         if not rest:
-            return page_of(request, sorted(self._desk.bookings().values(), key=lambda one: one["id"]))
+            found = sorted(self._desk.bookings().values(), key=lambda one: one["id"])
+            return page_of(request, self._peer.own_of(request.sender, found, asked_by))
         if rest[0] == "booking_locations":
             return self._booking_locations(request, rest[1:])
         raise Refusal(2000, "no such booking", 404)
@@ -42,6 +43,12 @@ class BookingsSender:
         if calendar is None:
             raise Refusal(2000, "no such calendar", 404)
         return RoutedAnswer(calendar)
+
+
+def asked_by(booking: Json) -> Json:
+    """The request that it was made for, which names its party."""
+    request: Json = booking["booking_requests"][0]["booking_request"]
+    return request
 
 
 def is_free_in(offer: Json, query: dict[str, str]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from simulators.partner.ocpi_format import VERSIONS
 from simulators.partner.other_platform import PlatformError
-from simulators.partner.partner_settings import PartnerSettings
+from simulators.partner.partner_settings import ROLES, PartnerSettings
 from simulators.partner.platform import SimulatedPartner
 from simulators.partner.sandbox import Sandbox
 
@@ -86,6 +86,8 @@ def _add_identity(parser: ArgumentParser, folder: str) -> None:
     parser.add_argument("--country-code", default="FR")
     parser.add_argument("--party-id", default="SIM")
     parser.add_argument("--name", default="Simulated Charging Network")
+    parser.add_argument("--role", choices=ROLES, help="in which role alone (default: both)")
+    parser.add_argument("--behind-hub", action="store_true", help="it is to register with a hub")
     parser.add_argument("--ocpi", choices=VERSIONS, default=VERSIONS[0], help="the version of OCPI it speaks")
 
 
@@ -126,12 +128,14 @@ def _settings(options: Namespace, folder: Path, say: Callable[[str], None]) -> P
         raise Unusable(sentence, is_usage=True)
     return PartnerSettings(
         state_file=options.state or folder / f"{country}-{party}.json",
-        listen=_address(options.listen),
+        listen=address(options.listen),
         public_url=options.public_url,
         country_code=country,
         party_id=party,
         name=options.name,
         version=options.ocpi,
+        roles=(options.role,) if options.role else ROLES,
+        is_behind_hub=options.behind_hub,
         decide_after=timedelta(seconds=options.decide_after),
         book_every=timedelta(seconds=options.book_every) if options.book_every else None,
         quiet_hours=options.quiet_hours == "yes",
@@ -139,7 +143,7 @@ def _settings(options: Namespace, folder: Path, say: Callable[[str], None]) -> P
     )
 
 
-def _address(text: str) -> tuple[str, int]:
+def address(text: str) -> tuple[str, int]:
     """`host:port`, an IPv6 host in brackets. Raises Unusable."""
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdigit() or int(port) > 65535:

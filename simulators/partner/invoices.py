@@ -59,6 +59,18 @@ class InvoiceDesk:
         self._push_soon("invoice_record", record["id"])
         return record
 
+    def customer(self, record: Json) -> tuple[str, str] | None:
+        """Whose drivers its CDRs are about, where they are ours."""
+        token = next(
+            (
+                self._charging.cdrs()[one]["cdr_token"]
+                for one in record["cdrs"]
+                if one in self._charging.cdrs()
+            ),
+            None,
+        )
+        return (token["country_code"], token["party_id"]) if token else None
+
     def read(self, record: Json) -> Reading:
         """A record of the other platform's against the CDRs that we have: theirs, or under reverse billing ours."""
         theirs = {cdr["id"].upper(): cdr for cdr in self._received.of("cdrs").values()}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 Json = dict[str, Any]
+Party = tuple[str, str]  # country code and party id
 VERSIONS = ("2.3.0", "2.2.1")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
@@ -73,7 +74,15 @@ def tokens_of(authorization_header: str) -> list[str]:
     return [decoded, decoded.rstrip("\n"), sent.strip()]
 
 
-def routed_party(headers: dict[str, str], way: str) -> tuple[str, str] | None:
+def routing(sender: Party, receiver: Party | None = None) -> dict[str, str]:
+    """The routing headers of a message between two parties; without a receiver a hub may find out whom it is for."""
+    headers = {"OCPI-from-country-code": sender[0], "OCPI-from-party-id": sender[1]}
+    if receiver:
+        headers |= {"OCPI-to-country-code": receiver[0], "OCPI-to-party-id": receiver[1]}
+    return headers
+
+
+def routed_party(headers: dict[str, str], way: str) -> Party | None:
     """Of a request's routing headers (names in lower case) the party they come "from" or go "to", in capitals."""
     country, party = (headers.get(f"ocpi-{way}-{part}", "") for part in ("country-code", "party-id"))
     return (country.upper(), party.upper()) if country and party else None

@@ -13,6 +13,7 @@ from simulators.partner.charging_profiles import ChargingProfilesReceiver, Charg
 from simulators.partner.commands import CommandsReceiver, CommandsSender
 from simulators.partner.emsp import Emsp
 from simulators.partner.http_listener import listen
+from simulators.partner.hub_clients import HubClientsReceiver
 from simulators.partner.invoices import MODULE as INVOICES
 from simulators.partner.invoices import InvoiceDesk, InvoiceRecordsReceiver, InvoiceRecordsSender
 from simulators.partner.locations import LocationsReceiver, LocationsSender
@@ -65,12 +66,14 @@ class SimulatedPartner:
         self._commands_to_us = CommandsReceiver(settings, self.desk, self.charging, self.peer)
         self.commands = CommandsSender(self.state, self.peer)
         self.commands.url = f"{self.url}/ocpi/emsp/{settings.version}/commands"
+        self.hub_clients = HubClientsReceiver(self.state)
         self._limits_to_us = ChargingProfilesReceiver(settings, self.charging, self.peer)
         self.limits = ChargingProfilesSender(self.state, self.peer)
         self.limits.url = f"{self.url}/ocpi/emsp/{settings.version}/{self.limits.path}"
         self._router = Router(settings, self.url, self.registration, self._modules())
         self._listener.answer = self.answer
 
+        self._reads_lists = self.settings.is_behind_hub
         self._pause_until = datetime.min.replace(tzinfo=UTC)
         self._next_booking = settings.clock() + (settings.book_every or timedelta()) / 4
         self._stopping = threading.Event()
@@ -80,6 +83,12 @@ class SimulatedPartner:
         ]
 
     def _modules(self) -> list[Module]:
+        """Those of our roles."""
+        sides = {role.lower() for role in self.settings.roles}
+        of_a_hub: list[Module] = [self.hub_clients] if self.settings.is_behind_hub else []
+        return [*(module for module in self._all_modules() if module.side in sides), *of_a_hub]
+
+    def _all_modules(self) -> list[Module]:
         return [
             LocationsSender(self.calendars),
             LocationsReceiver(self.received),
@@ -93,9 +102,9 @@ class SimulatedPartner:
             self.limits,
             TokensSender(self.settings, self.state),
             TokensReceiver(self.received),
-            SessionsSender(self.charging),
+            SessionsSender(self.charging, self.peer),
             SessionsReceiver(self.received),
-            CdrsSender(self.charging),
+            CdrsSender(self.charging, self.peer),
             CdrsReceiver(self.received),
             InvoiceRecordsSender(self.invoices),
             InvoiceRecordsReceiver(self.received),
@@ -127,11 +136,15 @@ class SimulatedPartner:
         now = self.settings.clock()
         if not self.peer.is_registered or now < self._pause_until:
             return
+        if self._reads_lists:
+            self._read_lists()
+            self._reads_lists = False
         self._commands_to_us.tell_results()
         self._limits_to_us.tell_results()
         self.pushes.push_all()
-        if self.settings.book_every and now >= self._next_booking:
-            self._next_booking = now + self.settings.book_every
+        may_book = "EMSP" in self.settings.roles and self.settings.book_every
+        if may_book and now >= self._next_booking:
+            self._next_booking = now + may_book
             self.emsp.book()
 
     def answer(
@@ -156,8 +169,19 @@ class SimulatedPartner:
                 self.settings.say(str(failure))
                 self._pause_until = self.settings.clock() + PAUSE_AFTER_FAILURE
 
+    def _read_lists(self) -> None:
+        """What a hub's parties were told while we were away. Raises PlatformError."""
+        if "EMSP" not in self.settings.roles:
+            return
+        offers = f"{self.peer.endpoint('booking', 'SENDER')}/booking_locations"
+        self.received.read_all("tariffs", self.peer.endpoint("tariffs", "SENDER"))
+        self.received.read_all("locations", self.peer.endpoint("locations", "SENDER"))
+        self.received.read_all("booking_locations", offers)
+
     def _on_registered(self) -> None:
         self.settings.say(f"Registered with {self.peer.known()['versions_url']}")
+        if "CPO" not in self.settings.roles:
+            return
         self.pushes.add("tariff", TARIFF_ID)
         for site in simulated_sites.SITES:
             self.pushes.add("location", site.location_id)
@@ -171,7 +195,8 @@ class SimulatedPartner:
         if kind in ("session", "cdr"):
             return self._render_charging(kind, key)
         if kind == "invoice_record":
-            return Push(INVOICES, "", self.invoices.records()[key], method="POST")
+            record = self.invoices.records()[key]
+            return Push(INVOICES, "", record, self.invoices.customer(record), method="POST")
         if kind == "tariff":
             return Push("tariffs", key, tariff_of(self.settings))
         if kind == "location":

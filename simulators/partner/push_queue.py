@@ -48,14 +48,18 @@ class PushQueue:
         return not self._due and not self._under_way
 
     def push_all(self) -> None:
-        """Raises PlatformError; what could not be pushed stays due."""
+        """Raises PlatformError; what could not be pushed stays due. What a hub could not hand over does not: that party reads our
+        lists when it is back."""
         while self._due:
             kind, key = min(self._due.copy(), key=lambda due: (FIRST[due[0]], due[1]))
             self._under_way = True
             self._due.discard((kind, key))  # before the push: a change while it is under way is sent again
             try:
                 self._push(self._render(kind, key))
-            except PlatformError:
+            except PlatformError as failure:
+                if failure.is_behind_hub:
+                    self._settings.say(str(failure))
+                    continue
                 self._due.add((kind, key))
                 raise
             finally:
@@ -66,4 +70,5 @@ class PushQueue:
             return
         base, party = self._peer.endpoint(push.module, "RECEIVER"), self._settings.party
         url = f"{base}/{party['country_code']}/{party['party_id']}/{quote(push.path)}"
-        self._peer.call(push.method, url if push.method == "PUT" else base, push.body, to_party=push.to_party)
+        to_party = push.to_party or self._peer.hub
+        self._peer.call(push.method, url if push.method == "PUT" else base, push.body, to_party=to_party)

@@ -41,6 +41,11 @@ class ReceivedObjects:
         if len(key) != length or [part.upper() for part in key[:2]] not in self._peer.parties(role):
             raise Refusal(2000, "no such object", 404)
 
+    def read_all(self, kind: str, url: str) -> None:
+        """The list at an address, as if each of it had been pushed. Raises PlatformError."""
+        for one in self._peer.pages(url):
+            self.store(kind, [one["country_code"], one["party_id"], one["id"]], one)
+
     def find(self, kind: str, key: list[str]) -> Json:
         """Raises Refusal."""
         found = self.of(kind).get("/".join(key).upper())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,12 @@ from simulators.partner.other_platform import OtherPlatform, PlatformError, data
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.state_file import StateFile
 
+HANDSHAKE_S = 10
+
 
 class Registration:
-    """`on_registered` is called after somebody registered here, or we there."""
+    """`on_registered` is called after somebody registered here, or we there. `introduce` says who we are, in our credentials; as
+    the settings do where it is not given."""
 
     def __init__(
         self,
@@ -24,9 +28,12 @@ class Registration:
         peer: OtherPlatform,
         versions_url: str,
         on_registered: Callable[[], None],
+        introduce: Callable[[], Json] | None = None,
     ) -> None:
         self._settings, self._state, self._peer = settings, state, peer
         self._versions_url, self._on_registered = versions_url, on_registered
+        self._introduce = introduce or (lambda: settings.introduction)
+        self._has_ended = threading.Event()
 
     def invite(self) -> str:
         """A token A with which somebody registers here."""
@@ -100,6 +107,15 @@ class Registration:
                 return token
         raise Refusal(2000, "this token is not known here", 401)
 
+    def registered_caller(self, caller: str, authorization_header: str) -> str:
+        """Who asks for more than versions and credentials; a call by the token that is just being given waits until it is.
+        Raises Refusal."""
+        if caller == "pending" and self._has_ended.wait(HANDSHAKE_S):
+            caller = self.caller(authorization_header)
+        if caller != "peer":
+            raise Refusal(2000, "this token is for registration only", 401)
+        return caller
+
     def _end_overlap(self, peer: Json) -> None:
         """The token before this one is good until this one is used."""
         if "token_before" in peer:
@@ -141,6 +157,7 @@ class Registration:
             "token_out": theirs["token"],
             "versions_url": theirs["url"],
             "roles": theirs["roles"],
+            "hub_party_id": theirs.get("hub_party_id", ""),
             "endpoints": endpoints,
         }
         state["own_url"] = self._versions_url
@@ -148,23 +165,24 @@ class Registration:
     def _forget(self) -> None:
         with self._state.changing() as state:
             del state["peer"]
+            state.pop("hub_clients", None)
 
     @contextmanager
     def _offering_token(self) -> Iterator[str]:
         """A new token for the other platform, which it may use at once, while it looks up our endpoints."""
         offered = secrets.token_urlsafe(24)
+        self._has_ended.clear()
         with self._state.changing() as state:
             state["pending_token"] = offered
         try:
             yield offered
         finally:
+            self._has_ended.set()
             with self._state.changing() as state:
                 state.pop("pending_token", None)
 
     def _credentials(self, token: str) -> Json:
-        party = {**self._settings.party, "business_details": {"name": self._settings.name}}
-        roles = [{"role": "CPO", **party}, {"role": "EMSP", **party}]
-        return {"token": token, "url": self._versions_url, "roles": roles}
+        return {"token": token, "url": self._versions_url, **self._introduce()}
 
     def _read_endpoints(self, versions_url: str, token: str) -> list[Json]:
         """The endpoints of the other side in our version. Raises PlatformError."""

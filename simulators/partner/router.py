@@ -32,7 +32,7 @@ class Router:
             query = dict(parse_qsl(parts.query))
             sender, addressed = routed_party(headers, "from"), routed_party(headers, "to")
             request = Request(method, path, query, body, caller, f"{self.url}{parts.path}", sender)
-            answer = self._route(request, addressed)
+            answer = self._route(request, addressed, headers.get("authorization", ""))
         except Refusal as refusal:
             refused = envelope(None, now, status_code=refusal.status_code, message=str(refusal))
             return refusal.http_status, refused, {}
@@ -40,7 +40,7 @@ class Router:
         back = {} if path[:2] == ["ocpi", "versions"] else routing_back(headers)
         return answer.http_status, told, {**answer.headers, **back}
 
-    def _route(self, request: Request, addressed: tuple[str, str] | None) -> RoutedAnswer:
+    def _route(self, request: Request, addressed: tuple[str, str] | None, authorization: str) -> RoutedAnswer:
         spoken = self.settings.version
         match request.path:
             case ["ocpi", "versions"] if request.method == "GET":
@@ -49,8 +49,7 @@ class Router:
                 return RoutedAnswer({"version": spoken, "endpoints": self._endpoints()})
             case ["ocpi", version, "credentials"] if version == spoken:
                 return RoutedAnswer(self.registration.answer(request.method, request.caller, request.body))
-        if request.caller != "peer":
-            raise Refusal(2000, "this token is for registration only", 401)
+        self.registration.registered_caller(request.caller, authorization)
         if addressed is not None and addressed not in self.settings.parties:
             raise Refusal(2001, f"{'*'.join(addressed)} is no party here", 404)
         match request.path:

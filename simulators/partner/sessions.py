@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulators.partner.charging import ChargingDesk
 from simulators.partner.ocpi_format import Json, Refusal
+from simulators.partner.other_platform import OtherPlatform
 from simulators.partner.received_objects import ReceivedObjects
 from simulators.partner.requests import Request, RoutedAnswer, page_of
 
@@ -14,15 +15,16 @@ NOT_OF_THE_RECORD = {"last_updated", "invoice_reference_id"}
 class SessionsSender:
     identifier, role, side, path = "sessions", "SENDER", "cpo", "sessions"
 
-    def __init__(self, charging: ChargingDesk) -> None:
-        self._charging = charging
+    def __init__(self, charging: ChargingDesk, peer: OtherPlatform) -> None:
+        self._charging, self._peer = charging, peer
 
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method != "GET" or rest:
             raise Refusal(2000, "only the list", 405)
         if "date_from" not in request.query:
             raise Refusal(2001, "date_from is required")
-        return page_of(request, list(self._charging.sessions().values()))
+        found = list(self._charging.sessions().values())
+        return page_of(request, self._peer.own_of(request.sender, found, _driver))
 
 
 class SessionsReceiver:
@@ -38,13 +40,14 @@ class SessionsReceiver:
 class CdrsSender:
     identifier, role, side, path = "cdrs", "SENDER", "cpo", "cdrs"
 
-    def __init__(self, charging: ChargingDesk) -> None:
-        self._charging = charging
+    def __init__(self, charging: ChargingDesk, peer: OtherPlatform) -> None:
+        self._charging, self._peer = charging, peer
 
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method != "GET" or rest:
             raise Refusal(2000, "only the list", 405)
-        return page_of(request, list(self._charging.cdrs().values()))
+        found = list(self._charging.cdrs().values())
+        return page_of(request, self._peer.own_of(request.sender, found, _driver))
 
 
 class CdrsReceiver:
@@ -71,6 +74,11 @@ class CdrsReceiver:
         is_new = self._received.keep("cdrs", key, cdr) if known is None else False
         where = {"Location": f"{request.url.rstrip('/')}/{'/'.join(key)}"}
         return RoutedAnswer(None, 201 if is_new else 200, where)
+
+
+def _driver(found: Json) -> Json:
+    token: Json = found["cdr_token"]
+    return token
 
 
 def _check(cdr: Json) -> None:

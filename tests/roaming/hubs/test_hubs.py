@@ -10,7 +10,7 @@ import pytest
 from roaming.hubs import clients
 from roaming.hubs.clients import ToldClient, find_client, keep_client
 from roaming.models import Delivery, Partner, PartnerPull
-from roaming.ocpi.call_failures import Refused
+from roaming.ocpi.call_failures import Refused, Unreachable
 from roaming.ocpi.client import Peer
 from roaming.ocpi.times import time_out
 from roaming.outbound import deliveries, pulls
@@ -169,6 +169,21 @@ def test_a_party_the_hub_cannot_reach_does_not_close_the_hub(status_code: int) -
     caller.partner.refresh_from_db()
     assert (caller.partner.failures, caller.partner.closed_until) == (0, None)
     assert Delivery.objects.filter(kind="booking", attempts=3).count() == 5, "each is tried again by itself"
+
+
+def test_a_list_or_command_that_cannot_be_passed_on_does_not_count_against_the_hub() -> None:
+    hub = make_hub()
+    keep_client(hub, ToldClient("SE", "AAA", "CPO", "CONNECTED", NOW), {}, now=NOW)
+
+    for failure in (Refused(200, 4003, "away"), Unreachable("4002: no answer", is_behind_hub=True)):
+        pulls.broke_off(hub.pk, "location", failure, now=NOW)
+        deliveries.record_failure(hub.pk, failure, now=NOW)
+
+    hub.refresh_from_db()
+    assert hub.failures == 0
+    deliveries.record_failure(hub.pk, Refused(200, 4000, "the hub itself"), now=NOW)
+    hub.refresh_from_db()
+    assert hub.failures == 1
 
 
 def test_depots_are_broadcast_under_the_name_of_their_owner() -> None:
