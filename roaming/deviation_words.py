@@ -8,6 +8,7 @@ IN_WORDS = {
     "booking_location.location_not_told": "An offer is at a depot that was not told of, so it is not shown",
     "tariff.unreadable": "A tariff cannot be read, so no price is shown by it",
     "evse.unreadable": "An EVSE cannot be read, so it is not shown",
+    "booking_option.several": "An offer has several options, of which only the first is shown",
     "booking.never_asked_for": "A booking was told of that nobody here asked for",
     "timeslot.power_in_kw": "Power is given in kW where watts belong",
     "timeslot.power_implausible": "Slots for trucks have less than 10 kW or more than 4 MW: see its switch timeslot_power_unit",

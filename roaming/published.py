@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -47,7 +47,8 @@ class OfferPrices(NamedTuple):
 class PublishedOffer:
     """An offer on the terms of one partner, with its free time. Without any it is full, or not open to the partner any more.
 
-    `span` is what its calendar covers. The option has its depot, operator, EVSEs and connectors with it.
+    `span` is what its calendar covers. The option has its depot, operator, EVSEs and connectors with it. `takes_walk_ins`: it may
+    be charged there without a booking.
     """
 
     option: BookingOption
@@ -55,6 +56,7 @@ class PublishedOffer:
     timeslots: Sequence[availability.Timeslot]
     span: Period
     prices: OfferPrices
+    takes_walk_ins: bool
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class View:
     option: BookingOption
     terms: Terms
     prices: OfferPrices
+    takes_walk_ins: bool
     is_visible: bool
     has_room: bool = True
 
@@ -72,7 +75,8 @@ class View:
 @dataclass(frozen=True)
 class PublishedDepot:
     """`reserved` names the EVSEs, by key, whose booked slot is about to start; `closures` those that are or will be out of use,
-    soonest first, `tariff_codes` what charging costs there, by EVSE. `is_public`: it is open to everybody, else `guest` names for
+    soonest first, `tariff_codes` what charging costs there, by EVSE. `takes_walk_ins`: who gets it may charge there without a
+    booking. `is_public`: it is open to everybody, else `guest` names for
     whom it is told."""
 
     depot: Depot
@@ -81,6 +85,7 @@ class PublishedDepot:
     now: datetime
     closures: Mapping[int, Sequence[Closure]]
     tariff_codes: Mapping[int, str]
+    takes_walk_ins: bool
     guest: str
 
     def is_closed(self, evse_id: int) -> bool:
@@ -116,7 +121,9 @@ def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime)
         room = has_room((fleet_id, option.depot_id), terms[option.pk], held)
         free = timeslots[option.pk] if room else []
         prices = _prices(depot, option, depot.agreed(fleet_id, now), now)
-        found.append(PublishedOffer(option, terms[option.pk], free, spans[option.pk], prices))
+        found.append(
+            PublishedOffer(option, terms[option.pk], free, spans[option.pk], prices, depot.takes_walk_ins)
+        )
     return found
 
 
@@ -182,8 +189,9 @@ def _without_room(
 
 def _look(
     depot: Configuration, option: BookingOption, agreement_ids: frozenset[int], now: datetime
-) -> tuple[Terms, OfferPrices]:
-    return depot.terms_under(option.pk, agreement_ids), _prices(depot, option, agreement_ids, now)
+) -> tuple[Terms, OfferPrices, bool]:
+    terms = depot.terms_under(option.pk, agreement_ids)
+    return terms, _prices(depot, option, agreement_ids, now), depot.takes_walk_ins
 
 
 def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOffer]:
@@ -205,6 +213,7 @@ def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOff
             slots[view.option.pk, view.terms] if view.is_visible and view.has_room else [],
             spans[view],
             view.prices,
+            view.takes_walk_ins,
         )
         for view in views
     }
@@ -246,19 +255,23 @@ def depots(partner: Partner, visible: Sequence[Depot], *, now: datetime) -> list
     """Depots as access.depots gives them, with the state of their EVSEs and what a partner's customers pay at each."""
     pks = [depot.pk for depot in visible]
     reserved, closures = reserved_evses(pks, now=now), closures_at(pks, now)
-    codes = _charging_tariffs(pks, partner.organisation_id, now)
+    configured = configuration.current_all(set(pks))
+    codes = _charging_tariffs(configured.values(), partner.organisation_id, now)
     guest = str(partner.organisation)
     return [
-        PublishedDepot(d, reserved, bool(getattr(d, "is_public", False)), now, closures, codes, guest)
+        PublishedDepot(
+            d, reserved, bool(getattr(d, "is_public", False)), now, closures, codes,
+            configured[d.pk].takes_walk_ins, guest,
+        )
         for d in visible
-    ]
+    ]  # fmt: skip
 
 
-def _charging_tariffs(depot_ids: Collection[int], fleet_id: int, now: datetime) -> dict[int, str]:
+def _charging_tariffs(depots: Iterable[Configuration], fleet_id: int, now: datetime) -> dict[int, str]:
     """By EVSE; of several offers that name one, the narrowest counts."""
     return {
         evse.pk: held.code
-        for depot in configuration.current_all(set(depot_ids)).values()
+        for depot in depots
         for option_id, evse in depot.narrowest
         if (held := depot.tariffs_for(option_id, evse.pk, fleet_id, at=now).charging)
     }

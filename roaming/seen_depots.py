@@ -42,7 +42,8 @@ def seen_depots(
         codes = {
             pk: held.code for pk, held in charging_tariffs(configured[depot.pk], agreements, at=now).items()
         }
-        shown = PublishedDepot(depot, reserved, is_public, now, closures, codes, guest)
+        takes_walk_ins = configured[depot.pk].takes_walk_ins
+        shown = PublishedDepot(depot, reserved, is_public, now, closures, codes, takes_walk_ins, guest)
         return SeenDepot(shown, depot.pk in offering and bool(agreements))
 
     found: dict[tuple[int, int], SeenDepot] = {}

@@ -19,6 +19,7 @@ from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from bookings.errors import SlotTaken
 from bookings.pages import wording
@@ -131,7 +132,7 @@ class SlotRows:
 
     def _what(self, offer: SlotOffer, uid: str) -> str:
         live, warning = offer.live, ""
-        state = _state(live, self._search.now) if live and live.charger else ""
+        state = _state(live, self._search.now) if live and (live.charger or offer.is_hint) else _free(offer)
         if offer.is_free and offer.trouble:
             words = escape(trouble.sentence(offer.trouble))
             warning = f'<p class="offer-trouble" data-trouble="{offer.trouble}">{icon("alert-triangle")}Now: {words}</p>'
@@ -239,11 +240,26 @@ def _without_nearest(offer: SlotOffer) -> str:
 
 
 def _state(live: Evse, now: datetime) -> SafeString:
-    """What its charger says now, where the page's script finds it."""
-    state = RowState(live, None, live.charger is not None and is_online(live.charger, now=now))
+    """What its charger says now, where the page's script finds it; what a partner has said of it, and when."""
+    if live.charger is None:
+        told = f", told {timesince(live.status_at, now)} ago" if live.status_at else ""
+        state = RowState(live, None, is_online=True)
+    else:
+        state, told = RowState(live, None, is_online(live.charger, now=now)), ""
     return format_html(
-        ' <span class="offer-state" data-evse-state="{}"><span class="state state-{}">{}</span></span>',
-        live.pk, state.look, state.word,
+        ' <span class="offer-state" data-evse-state="{}"><span class="state state-{}">{}{}</span></span>',
+        live.pk, state.look, state.word, told,
+    )  # fmt: skip
+
+
+def _free(offer: SlotOffer) -> SafeString:
+    """Of the EVSEs that a partner may assign."""
+    if offer.free_now is None:
+        return SafeString("")
+    free, of = offer.free_now
+    return format_html(
+        ' <span class="offer-state"><span class="state state-{}">{} of {} free now</span></span>',
+        "free" if free else "busy", free, of,
     )  # fmt: skip
 
 

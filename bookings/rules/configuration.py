@@ -20,7 +20,7 @@ from bookings.rules import precedence
 from bookings.rules.power import fed_by
 from bookings.rules.power_profile import Limit, Reduction, binding
 from bookings.rules.tariff_bindings import NO_TARIFFS, Binding, Owner, Tariffs, bindings_of
-from bookings.rules.terms import Terms
+from bookings.rules.terms import Terms, WalkIn
 from depots import opening
 from depots.models import Agreement, ConfigurationVersion, Depot, Evse, OpeningHours
 from depots.periods import Period
@@ -119,6 +119,12 @@ class Configuration:
         if self.is_withdrawn or option_id not in self.offers:
             return False
         return fleet_id == self.site.operator_id or bool(self.agreed(fleet_id, now))
+
+    @cached_property
+    def takes_walk_ins(self) -> bool:
+        """May guests charge here without a booking? The depot's own term: agreements and options have no say (bookings.gate)."""
+        given = (row.walk_in for row in self.terms_overrides if row.depot_id is not None and row.walk_in)
+        return next(given, Terms.walk_in) != WalkIn.OWN
 
     @cached_property
     def narrowest(self) -> tuple[tuple[int, Bay], ...]:

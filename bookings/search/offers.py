@@ -23,6 +23,7 @@ from bookings.rules.terms import Terms
 from bookings.search import availability, trouble
 from bookings.search.asked_elsewhere import asked_elsewhere
 from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
+from bookings.search.told_evses import free_now, is_told, told_evses
 from depots.geography import Circle
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period, spanning, united
@@ -64,8 +65,9 @@ class SlotOffer:
     """One EVSE of an option in the searched period: bookable as shown, or `refusal` says why not (and what is nearest).
 
     `evse` is what is configured; None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its
-    answer is binding. `live` is the EVSE with what its charger tells, where the search read it; `trouble` says what stands in
-    the way there now, if the period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
+    answer is binding. `live` is the EVSE with what its charger or its network tells, where the search read it; `free_now` how
+    many of those that a partner may assign are free now, and of how many; `trouble` says what stands in the way there now, if the
+    period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
     if any are.
     """
 
@@ -79,6 +81,7 @@ class SlotOffer:
     nearest: Period | None = None
     is_hint: bool = False
     live: Evse | None = None
+    free_now: tuple[int, int] | None = None
     trouble: str = ""
     payment_terms: PaymentTerms | None = None
 
@@ -285,10 +288,10 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
     slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
     for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=asked):
         slots[slot.option_id].append(slot)
-    prices = PartnerPrices(by_depot)
+    prices, told = PartnerPrices(by_depot), told_evses(options)
     taken = asked_elsewhere([option.pk for option in options if option.is_best_effort], asked)
     hints = [
-        _hint(search, option, terms[option.pk], slots[option.pk], prices, taken.get(option.pk, ()))
+        _hint(search, option, terms[option.pk], slots[option.pk], prices, taken.get(option.pk, ()), told)
         for option in options
     ]
     return [hint for hint in hints if not (search.fitting_only and isinstance(hint.refusal, DoesNotFit))]
@@ -301,6 +304,7 @@ def _hint(
     slots: Iterable[OfferedSlot],
     prices: PartnerPrices,
     taken: Collection[Period],
+    told: Mapping[int, Sequence[Evse]],
 ) -> SlotOffer:
     evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
     assert period is not None  # options of other zones were left out
@@ -317,9 +321,12 @@ def _hint(
     watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
     held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
     quote = quotes.quoted(held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle)
+    live = evse if evse is not None and is_told(evse) else None
     return SlotOffer(
-        option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else None, is_hint=True
-    )
+        option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else None, is_hint=True,
+        live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
+        trouble=trouble.trouble_of(live, period, now=search.now),
+    )  # fmt: skip
 
 
 def _against_terms(

@@ -26,10 +26,10 @@ def is_soon(period: Period, *, now: datetime) -> bool:
 
 def trouble_of(evse: Evse | None, period: Period, *, now: datetime) -> str:
     """Why the EVSE may not be ready for a slot in the next hour, by a code of ENFORCEMENT_WHY; empty when nothing is
-    known against it. A partner's EVSE tells nothing. The EVSE comes with its charger."""
-    if evse is None or evse.charger is None or not is_soon(period, now=now):
+    known against it. The EVSE comes with its charger; of a partner's, which has none here, its network has told."""
+    if evse is None or not is_soon(period, now=now):
         return ""
-    if not is_online(evse.charger, now=now):
+    if evse.charger is not None and not is_online(evse.charger, now=now):
         return "offline"
     return "" if evse.is_kept else IN_THE_WAY.get(Evse.Status(evse.status), "")
 

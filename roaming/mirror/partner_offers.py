@@ -12,8 +12,9 @@ from bookings.models import BookingOption, OfferedSlot, TermsOverride
 from bookings.rules.tariff_bindings import Owner
 from bookings.rules.terms import LIMITS, Terms
 from depots.models import Connector, Depot, Evse
-from roaming.mirror import partner_tariffs
+from roaming.mirror import partner_tariffs, pool_prices
 from roaming.mirror.partner_places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
+from roaming.mirror.pool_prices import uid_of_all
 from roaming.mirror.values import NEVER_MIN, ToldOffer
 from roaming.models import Partner
 from roaming.ocpi.wire_object import folded
@@ -37,6 +38,8 @@ def keep_offer(partner: Partner, told: ToldOffer, *, now: datetime) -> BookingOp
         _keep_terms(option, told)
         _keep_slots(option, told)
         partner_tariffs.keep_named(partner, Owner("option", option.pk), told.tariff_codes)
+        if not told.evse_uid:
+            pool_prices.keep(partner, depot)
     return option
 
 
@@ -69,7 +72,7 @@ def option_of(partner: Partner, country_code: str, party_id: str, code: str) -> 
 def only_evse_uid(option: BookingOption) -> str:
     """The EVSE of an offer that is one EVSE; empty for a pool."""
     uids = option.evses.values_list("uid", flat=True)
-    return next((uid for uid in uids if uid != _uid_of_all(option.code)), "")
+    return next((uid for uid in uids if uid != uid_of_all(option.code)), "")
 
 
 def _locked_option(depot: Depot, code: str) -> BookingOption:
@@ -81,7 +84,7 @@ def _locked_option(depot: Depot, code: str) -> BookingOption:
 
 def _evse_of(depot: Depot, told: ToldOffer) -> Evse:
     """The mirrored EVSE an offer is about; one that stands for all of them when it names none."""
-    uid = told.evse_uid or _uid_of_all(told.code)
+    uid = told.evse_uid or uid_of_all(told.code)
     evse = Evse.objects.filter(depot=depot, uid__iexact=uid).first()
     most = max((slot.max_power_w for slot in told.slots if slot.max_power_w), default=0)
     if evse is None:
@@ -93,11 +96,6 @@ def _evse_of(depot: Depot, told: ToldOffer) -> Evse:
     if not evse.connectors.exists() or not told.evse_uid:
         _keep_connectors(evse, told)
     return evse
-
-
-def _uid_of_all(code: str) -> str:
-    """The name of the one mirrored EVSE that stands for all of an offer that names none."""
-    return f"{code} (any)"[:64]
 
 
 def _most_power(depot: Depot) -> int:

@@ -15,7 +15,7 @@ from bookings.models import BookingOption
 from bookings.rules.tariff_bindings import Owner
 from depots.models import Connector, Depot, Evse, OpeningHours
 from roaming import deviations
-from roaming.mirror import kept_objects, partner_tariffs, reservable_evses, time_zones
+from roaming.mirror import kept_objects, partner_tariffs, pool_prices, reservable_evses, time_zones
 from roaming.mirror.kept_objects import LOCATION
 from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldPlace
 from roaming.models import Partner, PartnerObject
@@ -90,6 +90,7 @@ def keep_place(partner: Partner, told: ToldPlace) -> Depot:
             partner_tariffs.keep_named(partner, Owner("evse", kept.pk), _tariff_codes(evse))
         if not told.is_partial:
             _withdraw_evses(depot, told)
+        pool_prices.keep(partner, depot)
     return depot
 
 

@@ -24,7 +24,7 @@ from roaming.ocpi.auth import Caller, caller_of, own_party, speaks_for
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import MAX_BODY, Code, RefusalError, ok, read_object
 from roaming.ocpi.routes import Routes
-from roaming.ocpi.shapes import PLAIN, Shape, shaped_as
+from roaming.ocpi.shapes import PLAIN, Shape, named_as, shaped_as
 from roaming.ocpi.times import read_time
 from roaming.ocpi.wire_object import Notes, Read, UnreadableError
 
@@ -185,14 +185,15 @@ def _put(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> HttpRe
 def _patch(request: HttpRequest, module: ClientOwned[Any], asked: Asked) -> HttpResponse:
     body = read_object(request)
     place = _Place.of(module, asked)
-    patch = read_patch(place.level.shape if place.level else module.shape, body)
+    shape = place.level.shape if place.level else module.shape
+    patch = read_patch(shape, body)
     known = place.known()
     if place.is_older(patch.value):
         return ok()
     deviations.count(asked.partner, patch.deviations)
     _check_identity(patch.value, known, (place.level.key,) if place.level else module.identity)
     within = place.level.within if place.level else module.inside
-    new = merged(known, patch.value, within, module.appended)
+    new = merged(named_as(shape, known), patch.value, within, module.appended)
     if place.level is not None:
         _check_inside(module, asked, place, new)
         new = place.whole_with(new)

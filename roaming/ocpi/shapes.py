@@ -13,11 +13,16 @@ W = TypeVar("W", bound=WireObject)
 
 @dataclass(frozen=True)
 class Shape:
-    """An object's old names, the fields that are lists, and the shapes of the objects inside."""
+    """An object's old names, the fields that are lists, and the shapes of the objects inside.
+
+    `singles` are objects that were lists once: the first counts. Each names the field that a bare text in its place is, empty
+    where it is none.
+    """
 
     name: str
     renamed: dict[str, str] = field(default_factory=dict)
     lists: frozenset[str] = frozenset()
+    singles: dict[str, str] = field(default_factory=dict)
     inside: dict[str, Shape] = field(default_factory=dict)
     into_option: frozenset[str] = frozenset()
 
@@ -40,7 +45,9 @@ def shaped_as(raw: Any, shape: Shape, notes: Notes) -> Any:
         if is_empty(value):
             notes.add(f"{shape.name}.{name}.empty")
         elif value is not None and name not in shaped:
-            shaped[name] = _inside(value, name, shape, notes)
+            told = _single(value, name, shape.singles[name], notes) if name in shape.singles else value
+            if told is not None:
+                shaped[name] = _inside(told, name, shape, notes)
     _move_into_option(shaped, shape, notes)
     return shaped
 
@@ -50,6 +57,25 @@ def _clean_keys(raw: dict[str, Any], notes: Notes) -> list[tuple[str, Any]]:
         if key != key.strip():
             notes.add("key.blank")
     return [(key.strip(), value) for key, value in raw.items()]
+
+
+def named_as(shape: Shape, kept: dict[str, Any]) -> dict[str, Any]:
+    """What is kept as it came, under the names of the version: a part of it under its proper name, beside all of it under an old
+    one, would be all that counts."""
+    named: dict[str, Any] = shaped_as(kept, shape, Notes())
+    return named
+
+
+def _single(value: Any, name: str, text_is: str, notes: Notes) -> Any:
+    if isinstance(value, list):
+        notes.add(f"{name}.list")
+        if len(value) > 1:
+            notes.add(f"{name}.several")
+        value = value[0] if value else None
+    if isinstance(value, str) and text_is:
+        notes.add(f"{name}.only_url")
+        return {text_is: value}
+    return value
 
 
 def _inside(value: Any, name: str, shape: Shape, notes: Notes) -> Any:
@@ -69,21 +95,21 @@ def is_empty(value: Any) -> bool:
 
 
 def _move_into_option(shaped: dict[str, Any], shape: Shape, notes: Notes) -> None:
-    """1.0 had the EVSE beside the option, or beside a list of them; the one inside wins. `#NA` means none."""
+    """1.0 had the EVSE beside the option; the one inside wins. `#NA` means none."""
     outside = sorted(shape.into_option & shaped.keys())
     option = shaped.setdefault("booking_option", {}) if outside else shaped.get("booking_option")
-    inside = [one for one in (option if isinstance(option, list) else [option]) if isinstance(one, dict)]
     for name in outside:
         notes.add(f"{shape.name}.{name}")
         value = shaped.pop(name)
-        for one in inside:
-            one.setdefault(name, value)
-    for one in inside:
-        for name in ("evse_uid", "connector_id", "parking_id"):
-            if one.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower()):
-                if name == "connector_id":  # of an EVSE it may be said, of a connector 1.0 did
-                    notes.add(f"{shape.name}.connector_id.not_assigned")
-                del one[name]
+        if isinstance(option, dict):
+            option.setdefault(name, value)
+    if not isinstance(option, dict):
+        return
+    for name in ("evse_uid", "connector_id", "parking_id"):
+        if option.get(name) in (NOT_ASSIGNED, NOT_ASSIGNED.lower()):
+            if name == "connector_id":  # of an EVSE it may be said, of a connector 1.0 did
+                notes.add(f"{shape.name}.connector_id.not_assigned")
+            del option[name]
 
 
 def read_shaped(model: type[W], shaped: Any, notes: Notes) -> Read[W]:

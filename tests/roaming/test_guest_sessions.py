@@ -52,7 +52,11 @@ def test_a_running_session_says_what_it_has_come_to_and_a_completed_one_what_is_
     booking = booked(partner, authorization_reference="REF-9")
     session = begin(booking)
     clock.move_to(at(10, 15))
-    meter(booking.evse, depots.Reading(at=at(10, 15), energy_wh=41_000, power_w=160_000), now=at(10, 15))
+    meter(
+        booking.evse,
+        depots.Reading(at=at(10, 15), energy_wh=41_000, power_w=160_000, soc_percent=45.26),
+        now=at(10, 15),
+    )
 
     [running] = listed(partner)
     end(session)
@@ -68,6 +72,10 @@ def test_a_running_session_says_what_it_has_come_to_and_a_completed_one_what_is_
         "country_code": "SE", "party_id": "FLT", "uid": token.uid, "type": "RFID", "contract_id": token.contract_id,
     }  # fmt: skip
     assert "end_date_time" not in running
+    assert running["charging_periods"][-1]["start_date_time"] == "2030-01-15T10:15:00Z"
+    assert running["charging_periods"][-1]["dimensions"] == [
+        {"type": "POWER", "volume": 160}, {"type": "STATE_OF_CHARGE", "volume": 45.3},
+    ]  # fmt: skip
     assert (over["status"], over["kwh"], over["total_cost"][net]) == ("COMPLETED", 100, 55)
     assert over["end_date_time"] == "2030-01-15T10:30:00Z"
     assert over["charging_periods"] == cdr["charging_periods"]

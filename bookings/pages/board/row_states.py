@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bookings.models import Booking
 from bookings.rules.session_targets import with_targets
+from bookings.search.told_evses import is_told
 from depots.models import ChargingSession, Evse
 from depots.queries import is_online
 from depots.standards import PLUGS, VEHICLE_TYPES
@@ -30,6 +32,14 @@ class RowState:
     evse: Evse
     session: ChargingSession | None
     is_online: bool
+
+    @classmethod
+    def told(cls, booking: Booking) -> RowState | None:
+        """Of the EVSE of a booking at a partner's depot, as its network told last; None where it has not, or it is over."""
+        evse = booking.evse
+        if booking.is_ours or evse is None or not booking.is_live or not is_told(evse):
+            return None
+        return cls(evse, None, is_online=True)
 
     @property
     def word(self) -> str:

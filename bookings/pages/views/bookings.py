@@ -32,6 +32,7 @@ from bookings.pages import (
     remote_control,
     wording,
 )
+from bookings.pages.board.row_states import RowState
 from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, groups_of
@@ -171,6 +172,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "price": quoted_parts(found),
         "bills": bills_of(found),
         **_charging_here(found, session, now),
+        "told_state": RowState.told(found),
         "there": charging_there_of(found, may_match=is_dispatcher),
         "sees_records": money_access.sees_records(user, found),
         "groups": _groups(found) if is_dispatcher and found.status == BookingStatus.HELD else [],

@@ -10,8 +10,9 @@ import time_machine
 
 from bookings.models import BookingOption, Tariff, TariffBinding
 from bookings.pricing.tariff_content import ElementUse
-from bookings.search.offers import SlotSearch, find_slots
+from bookings.search.offers import SlotOffer, SlotSearch, find_slots
 from depots.models import Depot, Evse
+from depots.periods import Period
 from roaming.models import Partner
 from roaming.outbound import pulls
 from roaming.outbound.reader_table import LISTS
@@ -208,14 +209,60 @@ def test_the_price_of_a_partners_slot_is_shown_and_kept_with_its_booking(partner
     assert booking.charging_tariff == Tariff.objects.get().versions.get()
 
 
-def quoted_per_kwh(partner: Partner) -> str:
-    """The price of a kWh by which the finder quotes the partner's slot."""
+def quoted_per_kwh(partner: Partner) -> str | None:
+    """The price of a kWh by which the finder quotes the partner's slot; None without a quote."""
     fleet = make_fleet()
     depot = Depot.objects.get(operator=partner.organisation)
     search = SlotSearch(fleet, slot(12, 13), NOW, depot=depot, vehicle=make_vehicle(fleet))
     (hint,) = find_slots(search)
-    assert hint.quote is not None
+    if hint.quote is None:
+        return None
     return next(str(line.price) for line in hint.quote.bill.lines if line.dimension == "energy")
+
+
+def test_where_any_evse_may_be_assigned_charging_costs_what_all_of_them_cost(partner: Partner) -> None:
+    """ocpi.md 6: what is shown before booking is the tariffs that offer and plugs name."""
+
+    def evse(uid: str, *codes: str) -> dict[str, Any]:
+        plugs = [plug(tariff_ids=list(codes))]
+        return {"uid": uid, "status": "AVAILABLE", "connectors": plugs, "last_updated": z(NOW)}
+
+    dear = told(id="T-2", elements=[{"price_components": [{"type": "ENERGY", "price": 0.9, "step_size": 1}]}])
+    keep_listed(partner, "tariff", told(), dear)
+    pool = {"connector_types": ["IEC_62196_T2_COMBO"]}
+    keep_listed(partner, "booking_location", offer(booking_option=pool))
+    keep_listed(partner, "location", location(evses=[evse("E-1", "T-1"), evse("E-2", "T-1")]))
+
+    assert quoted_per_kwh(partner) == "0.5"
+
+    at_once = {"last_updated": z(NOW + timedelta(seconds=1))}
+    keep_listed(partner, "location", location(evses=[evse("E-1", "T-1"), evse("E-2", "T-2")], **at_once))
+    assert quoted_per_kwh(partner) is None, "nobody knows which it will be"
+    keep_listed(partner, "booking_location", offer(booking_option=pool, tariff_ids=["T-2"], **at_once))
+    assert quoted_per_kwh(partner) == "0.9"
+
+
+def test_the_finder_says_what_a_partner_told_of_its_evses_and_what_is_in_the_way_soon(
+    partner: Partner,
+) -> None:
+    evses = [
+        {"uid": uid, "status": status, "connectors": [plug()], "last_updated": z(NOW)}
+        for uid, status in (("E-1", "CHARGING"), ("E-2", "AVAILABLE"), ("E-3", "UNKNOWN"))
+    ]
+    keep_listed(partner, "location", location(evses=evses))
+    pool = {"connector_types": ["IEC_62196_T2_COMBO"]}
+    keep_listed(partner, "booking_location", offer(), offer(id="BL-2", booking_option=pool))
+
+    def hints(when: Period) -> dict[str, SlotOffer]:
+        fleet = make_fleet()
+        depot = Depot.objects.get(operator=partner.organisation)
+        search = SlotSearch(fleet, when, NOW, depot=depot, vehicle=make_vehicle(fleet))
+        return {hint.option.code: hint for hint in find_slots(search)}
+
+    soon, later = hints(slot(8, 9)), hints(slot(12, 13))
+    assert (soon["BL-1"].live.status, soon["BL-1"].trouble) == ("charging", "occupied")
+    assert (later["BL-1"].live.status, later["BL-1"].trouble) == ("charging", "")
+    assert (soon["BL-2"].live, soon["BL-2"].free_now, soon["BL-2"].trouble) == (None, (1, 3), "")
 
 
 # Pull

@@ -28,7 +28,7 @@ def booking_location_out(offer: PublishedOffer) -> schemas.BookingLocation:
         id=option.code,
         location_id=option.depot.location_id,
         booking_option=offered(option),
-        policy=schemas.Policy(reservation_required=False),
+        policy=schemas.Policy(reservation_required=not offer.takes_walk_ins),
         tariff_ids=list(offer.prices.tariff_codes),
         booking_terms=terms_out(offer.terms, _bookable(option), has_no_show_fee=offer.prices.has_no_show_fee),
         calendars=[calendar] if calendar else [],

@@ -65,6 +65,7 @@ BOOKING_LOCATION = Shape(
         "last_update": "last_updated",
     },
     lists=frozenset({"tariff_ids", "calendars"}),
+    singles={"booking_option": "", "booking_terms": "booking_terms"},
     inside={"booking_option": OPTION, "booking_terms": TERMS, "calendars": CALENDAR},
     into_option=frozenset({"evse_uid", "connector_id"}),
 )
@@ -98,6 +99,7 @@ BOOKING = Shape(
         "last_update": "last_updated",
     },
     lists=frozenset({"booking_tokens", "tariff_ids", "access_information", "booking_requests"}),
+    singles={"booking_option": "", "booking_terms": "booking_terms"},
     inside={
         "booking_option": OPTION,
         "period": TIMESLOT,
@@ -131,7 +133,6 @@ def read_booking(raw: Any, *, power_unit: str = "auto") -> Read[Booking]:
     if isinstance(shaped, dict):
         check_model(Booking, shaped)
         _plates_from_tokens(shaped, "booking_tokens", notes)
-        _single(shaped, "booking_terms", notes)
         _with_terms(shaped, notes, always=True)
         _with_reference(shaped, notes)
         _normalise_slots([shaped.get("period")], power_unit, notes)
@@ -144,8 +145,6 @@ def read_booking_location(raw: Any, *, power_unit: str = "auto") -> Read[Booking
     if isinstance(shaped, dict):
         if "status" in shaped:
             notes.add("booking_location.status")
-        _single(shaped, "booking_option", notes)
-        _single(shaped, "booking_terms", notes)
         _with_terms(shaped, notes)
         _normalise_calendars(shaped, power_unit, notes)
         _check_powers(shaped, notes)
@@ -157,18 +156,6 @@ def read_calendar(raw: Any, *, power_unit: str = "auto") -> Read[Calendar]:
     holder = {"calendars": [shaped_as(raw, CALENDAR, notes)]}
     _normalise_calendars(holder, power_unit, notes)
     return read_shaped(Calendar, holder["calendars"][0] if holder["calendars"] else raw, notes)
-
-
-def _single(shaped: dict[str, Any], name: str, notes: Notes) -> None:
-    value = shaped.get(name)
-    if isinstance(value, list):
-        notes.add(f"{name}.list")
-        shaped.update({name: value[0]} if value else {})
-        if not value:
-            del shaped[name]
-    elif name == "booking_terms" and isinstance(value, str):
-        notes.add("booking_terms.only_url")
-        shaped[name] = {"booking_terms": value}
 
 
 def _with_terms(shaped: dict[str, Any], notes: Notes, *, always: bool = False) -> None:

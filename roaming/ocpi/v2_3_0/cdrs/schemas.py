@@ -77,7 +77,7 @@ class CdrLocation(WireObject):
 
 
 class CdrDimension(WireObject):
-    """kWh or hours."""
+    """kWh, kW, A, hours or percent."""
 
     type: CdrDimensionType
     volume: Amount
@@ -89,7 +89,7 @@ class ChargingPeriod(WireObject):
     tariff_id: Id36 | None = None
 
 
-LONGEST_PLAIN, LONGEST_SIGNED = 512, 5000
+LONGEST_PLAIN = LONGEST_SIGNED = 5000  # edition 2; 512 of plain data before
 
 
 class SignedValue(WireObject):

@@ -51,7 +51,7 @@ def location_out(published: PublishedDepot, *, may_unlock: bool = False) -> sche
             latitude=_degrees(depot.latitude), longitude=_degrees(depot.longitude)
         ),
         evses=shown,
-        parking_places=[parking_out(evse) for evse in evses],
+        parking_places=[parking_out(evse, published) for evse in evses],
         directions=[schemas.DisplayText(**told) for told in depot.directions],
         operator=business_details_out(depot.operator),
         facilities=depot.facilities,
@@ -155,7 +155,7 @@ def connector_out(
     )
 
 
-def parking_out(evse: Evse) -> schemas.Parking:
+def parking_out(evse: Evse, published: PublishedDepot) -> schemas.Parking:
     """Every EVSE has a bay of its own, named like it."""
     return schemas.Parking(
         id=evse.uid,
@@ -171,7 +171,7 @@ def parking_out(evse: Evse) -> schemas.Parking:
         direction=evse.bay_direction or None,
         drive_through=evse.drive_through,
         restricted_to_type=bool(evse.vehicle_types),
-        reservation_required=False,
+        reservation_required=not published.takes_walk_ins,
         roofed=evse.is_roofed or None,
         lighting=evse.is_lit or None,
         refrigeration_outlet=evse.refrigeration_outlet,

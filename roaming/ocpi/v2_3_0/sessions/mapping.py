@@ -16,6 +16,7 @@ from roaming.ocpi.v2_3_0.cdrs.received import (
     token_in,
     within,
 )
+from roaming.ocpi.v2_3_0.cdrs.schemas import CdrDimension, CdrDimensionType, ChargingPeriod
 from roaming.ocpi.v2_3_0.sessions import schemas
 from roaming.ocpi.v2_3_0.tariffs.mapping import price_out
 from roaming.ocpi.wire_object import NOT_ASSIGNED
@@ -33,7 +34,6 @@ OURS = {told: status for status, told in STATUS.items()}
 
 def session_out(session: PublishedSession) -> schemas.Session:
     place, token = session.place, session.token
-    charging, booking = session.tariffs.get("charging"), session.tariffs.get("booking")
     return schemas.Session(
         country_code=session.owner[0],
         party_id=session.owner[1],
@@ -48,11 +48,39 @@ def session_out(session: PublishedSession) -> schemas.Session:
         evse_uid=place.get("evse_uid") or NOT_ASSIGNED,
         connector_id=place.get("connector") or NOT_ASSIGNED,
         currency=session.currency,
-        charging_periods=[period_out(period, charging, booking) for period in session.periods],
+        charging_periods=_periods_out(session),
         total_cost=price_out(session.bill.total) if session.bill is not None else None,
         status=STATUS[session.status],
         last_updated=session.guest.changed_at,
     )
+
+
+def _periods_out(session: PublishedSession) -> list[ChargingPeriod]:
+    """With a last one, while it charges, of what the charger told last: which power, and how full the battery is. It is about the
+    time since, so that no energy or time moves into it."""
+    charging, booking = session.tariffs.get("charging"), session.tariffs.get("booking")
+    periods = [period_out(period, charging, booking) for period in session.periods]
+    at, figures = session.guest.session.latest_at, _figures(session)
+    if not figures or at is None:
+        return periods
+    last = periods[-1] if periods else None
+    if last is not None and last.start_date_time >= at:
+        return [*periods[:-1], last.model_copy(update={"dimensions": [*last.dimensions, *figures]})]
+    tariff_id = charging.tariff.code if charging is not None else None
+    return [*periods, ChargingPeriod(start_date_time=at, dimensions=figures, tariff_id=tariff_id)]
+
+
+def _figures(session: PublishedSession) -> list[CdrDimension]:
+    if session.status != SessionStatus.CHARGING:
+        return []
+    told = session.guest.session
+    volumes = {
+        CdrDimensionType.POWER: None if told.power_w is None else Decimal(told.power_w) / 1000,
+        CdrDimensionType.STATE_OF_CHARGE: None
+        if told.soc_percent is None
+        else round(Decimal(told.soc_percent), 1),
+    }
+    return [CdrDimension(type=kind, volume=volume) for kind, volume in volumes.items() if volume is not None]
 
 
 def session_in(session: schemas.Session) -> ToldSession:

@@ -112,6 +112,7 @@ def cdr(**changes: Any) -> dict[str, Any]:
         "id": "C",
         "booking_id": "B",
         "cdr_token": {"uid": "DE8AA1A2B3C4D5", "type": "EMAID"},
+        "cdr_location": {"id": "L", "address": "A" * 60},
         "tariffs": [tariff()],
         "charging_periods": [
             {"start_date_time": "2030-01-15T08:00:00Z", "dimensions": [{"type": "RESERVATION_EXPIRES", "volume": 1}]}
@@ -140,6 +141,17 @@ def test_a_partner_with_the_extensions_gets_booking_and_dimensions_of_its_cdrs()
 
     assert written["booking_id"] == "B"
     assert written["charging_periods"][0]["dimensions"][0]["type"] == "RESERVATION_EXPIRES"
+
+
+def test_what_is_longer_than_2_2_1_has_room_for_is_cut_but_for_what_was_signed() -> None:
+    """ocpi.md 5.11: the longer fields are edition 2's."""
+    signed = [{"plain_data": "x" * length, "signed_data": "y" * 5000} for length in (512, 513)]
+
+    written = cdr_out(cdr(signed_data={"encoding_method": "OCMF", "signed_values": signed}), NEWEST)
+
+    assert written["cdr_location"] == {"id": "L", "address": "A" * 45}
+    values = written["signed_data"]["signed_values"]
+    assert [(len(v["plain_data"]), len(v["signed_data"])) for v in values] == [(512, 5000), (0, 5000)]
 
 
 def test_a_contract_is_no_kind_of_token_in_2_2_1() -> None:

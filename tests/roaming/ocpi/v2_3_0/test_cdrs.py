@@ -63,7 +63,7 @@ def test_what_the_meter_signed_goes_with_the_record():
         ([{"value": "AB", "format": "SignedData"}], ("unknown", None, [("Intermediate", "", "AB")])),
         (
             [{"value": "OCMF|" + "x" * 513 + "|s", "format": "SignedData"}],
-            ("OCMF", None, [("Intermediate", "", "OCMF|" + "x" * 513 + "|s")]),
+            ("OCMF", None, [("Intermediate", "x" * 513, "OCMF|" + "x" * 513 + "|s")]),
         ),
     ],
 )

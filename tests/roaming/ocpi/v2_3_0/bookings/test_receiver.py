@@ -435,6 +435,41 @@ def test_a_booking_in_the_words_of_1_0(caller: Caller, ours: Booking) -> None:
     assert (ours.status, ours.evse.uid, ours.period) == ("confirmed", "E-1", slot(12, 13))
 
 
+def test_patches_in_the_words_of_1_0_keep_what_they_do_not_name(caller: Caller, ours: Booking) -> None:
+    """Checklist 67, 70: the object that is patched has those words, too."""
+    told, told_offer = booking(ours), offer()
+    old = {k: v for k, v in told.items() if k not in ("booking_option", "period")}
+    old |= {
+        "bookable_parking_option": {"evse_uid": "E-1", "drive_through": True},
+        "timeslot": {"start_from": z(at(12)), "end_before": z(at(13))},
+    }
+    old_offer = {k: v for k, v in told_offer.items() if k not in ("booking_option", "booking_terms")}
+    old_offer |= {
+        "bookable_parking_options": [told_offer["booking_option"]],
+        "booking_terms": [told_offer["booking_terms"]],
+    }
+    caller.send("PUT", path(), old)
+    caller.send("PUT", OFFER, old_offer)
+
+    for where, patch in (
+        (path(), {"timeslot": {"end_before": z(at(14))}}),
+        (path(), {"bookable_parking_option": {"refrigeration_outlet": True}}),
+        (OFFER, {"bookable_parking_options": [{"drive_through": True}]}),
+        (OFFER, {"booking_terms": [{"change_until_minutes": 120}]}),
+    ):
+        assert code(caller.send("PATCH", where, {**patch, "last_updated": "2030-01-15T09:00:00Z"})) == (
+            200,
+            1000,
+        ), patch
+
+    ours.refresh_from_db()
+    assert (ours.evse.uid, ours.period) == ("E-1", slot(12, 14))
+    kept, kept_offer = data(caller.get(path())), data(caller.get(OFFER))
+    assert kept["booking_option"] == {"evse_uid": "E-1", "drive_through": True, "refrigeration_outlet": True}
+    assert kept_offer["booking_option"] == {**told_offer["booking_option"], "drive_through": True}
+    assert kept_offer["booking_terms"] == {**told_offer["booking_terms"], "change_until_minutes": 120}
+
+
 def test_bad_bookings_change_nothing(caller: Caller, ours: Booking) -> None:
     for broken in (
         {"id": None}, {"id": "OTHER"}, {"country_code": "DE"}, {"period": None}, {"period": "noon"}, {"request_id": 7 * "x" * 10},

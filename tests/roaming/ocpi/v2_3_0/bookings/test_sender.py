@@ -39,7 +39,16 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.roaming.partners import BOOKINGS, VERSIONS, Caller, booking_request, code, data, make_partner
+from tests.roaming.partners import (
+    BOOKINGS,
+    LOCATIONS,
+    VERSIONS,
+    Caller,
+    booking_request,
+    code,
+    data,
+    make_partner,
+)
 
 pytestmark = pytest.mark.django_db
 ELEVEN = slot(11, 12)
@@ -145,6 +154,22 @@ def test_an_agreement_may_change_the_terms_that_a_partner_sees(caller: Caller) -
     location = data(caller.get(f"{BOOKINGS}/booking_locations/OURS"))
 
     assert location["booking_terms"]["cancel_until_minutes"] == 90
+
+
+@pytest.mark.parametrize(("walk_in", "is_required"), [("own", True), (None, False), ("anybody", False)])
+def test_offers_and_bays_say_whether_guests_may_charge_without_a_booking(
+    caller: Caller, walk_in: str | None, is_required: bool
+) -> None:
+    """The depot's term counts alone: an agreement has no say in it."""
+    depot = make_depot(open_to_all=False, terms={"walk_in": walk_in})
+    open_depot(depot, caller.partner.organisation, walk_in="anybody")
+    make_evse(depot, uid="OURS")
+
+    offer = data(caller.get(f"{BOOKINGS}/booking_locations/OURS"))
+    bays = data(caller.get(f"{LOCATIONS}/{depot.location_id}")).get("parking_places", ())
+
+    assert offer["policy"]["reservation_required"] is is_required
+    assert [bay["reservation_required"] for bay in bays] == [is_required] * (caller.version == "2.3.0")
 
 
 def test_a_partner_that_has_all_it_may_have_is_offered_nothing_more(clock: Any) -> None:
