@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from bookings.billing import reverse_billing
@@ -26,20 +26,35 @@ class InvoiceTermsOf:
     """By customer of one operator, read once. An invoice is about all of its depots: terms of agreements that name the
     customer go before those with everybody; reverse billing agreed anywhere holds, and the shortest time to pay."""
 
-    def __init__(self, operator_id: int) -> None:
-        rows = PaymentTerms.objects.filter(agreement__depot__operator=operator_id).select_related("agreement")
+    def __init__(self, operator_id: int, rows: Iterable[PaymentTerms] | None = None) -> None:
         self._by_guest: dict[int | None, list[PaymentTerms]] = {}
-        for row in rows.order_by("pk"):
+        for row in _terms([operator_id]) if rows is None else rows:
             self._by_guest.setdefault(row.agreement.guest_id, []).append(row)
 
     def of(self, customer_id: int) -> InvoiceTerms:
         return _joined(self._by_guest.get(customer_id) or self._by_guest.get(None, []))
 
-    def writing_elsewhere(self) -> set[int]:
-        """Networks that write what they owe this operator in a system of their own. Two queries."""
-        networks = Organisation.objects.filter(is_partner=True).values_list("pk", flat=True)
-        by_terms = {pk for pk in networks if self.of(pk).is_reverse} if self._by_guest else set()
-        return by_terms | reverse_billing.agreed().customers
+    def reverse_billed(self, customer_ids: Collection[int]) -> set[int]:
+        """Those of them that write the invoices about what they owe."""
+        return {pk for pk in customer_ids if self.of(pk).is_reverse} if self._by_guest else set()
+
+
+def writing_elsewhere(operator_ids: Collection[int]) -> dict[int, set[int]]:
+    """By operator the networks that write what they owe it in a system of their own. Three queries."""
+    networks = set(Organisation.objects.filter(is_partner=True).values_list("pk", flat=True))
+    everywhere = reverse_billing.agreed().customers
+    by_operator: dict[int, list[PaymentTerms]] = {pk: [] for pk in operator_ids}
+    for row in _terms(operator_ids):
+        by_operator[row.agreement.depot.operator_id].append(row)
+    return {
+        operator_id: InvoiceTermsOf(operator_id, rows).reverse_billed(networks) | everywhere
+        for operator_id, rows in by_operator.items()
+    }
+
+
+def _terms(operator_ids: Collection[int]) -> Iterable[PaymentTerms]:
+    rows = PaymentTerms.objects.filter(agreement__depot__operator__in=operator_ids)
+    return rows.select_related("agreement__depot").order_by("pk")
 
 
 def _joined(rows: Iterable[PaymentTerms]) -> InvoiceTerms:

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from bookings.actors import Actor
 from bookings.billing import reverse_billing
-from bookings.billing.customers import InvoiceTerms, InvoiceTermsOf
+from bookings.billing.customers import InvoiceTerms, InvoiceTermsOf, writing_elsewhere
 from bookings.billing.errors import BilledElsewhere, MonthNotOver, ParticularsMissing
 from bookings.billing.months import Month
 from bookings.billing.numbers import next_number
@@ -97,7 +97,7 @@ def bill(
     terms = InvoiceTermsOf(operator.pk)
     of = MonthOfOperator(
         operator.pk, month, corrects_id, customer_id, is_network=operator.is_partner,
-        writing_elsewhere=frozenset(terms.writing_elsewhere()),
+        writing_elsewhere=frozenset(writing_elsewhere([operator.pk])[operator.pk]),
     )  # fmt: skip
     if operator.is_partner and corrects_id is None and operator.pk not in reverse_billing.agreed().suppliers:
         raise BilledElsewhere(f"{operator} writes its invoices itself: no reverse billing is agreed with it.")

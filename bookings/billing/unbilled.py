@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from bookings.billing.billed_elsewhere import NAMED_BY_CUSTOMERS, NAMED_BY_OPERATORS
 from bookings.billing.months import Month
 from bookings.models import ChargeDetailRecord
 from depots.models import Depot
@@ -35,19 +36,9 @@ _UNBILLED = """
 # that somebody entered; what they announce keeps nobody from billing. Of a network's: what it invoiced or announced itself before
 # our fleets did. A credit goes where its original went.
 _OF_OURS = """c.received IS NULL AND (original.invoice_id IS NOT NULL
-        OR c.customer_id <> ALL(%(writing_elsewhere)s::bigint[]) AND upper(c.code) NOT IN (
-            SELECT upper(named) FROM bookings_incominginvoice i, jsonb_array_elements_text(i.cdr_codes) named
-            WHERE i.recipient_id = %(operator)s AND i.sender_id = c.customer_id AND i.is_self_billed
-                AND i.state <> 'withdrawn'
-        ))"""
-_OF_THEIRS = """c.received IS NOT NULL AND (original.invoice_id IS NOT NULL OR upper(c.code) NOT IN (
-            SELECT upper(named) FROM bookings_incominginvoice i, jsonb_array_elements_text(i.cdr_codes) named
-            WHERE i.sender_id = %(operator)s AND i.recipient_id = c.customer_id AND NOT i.is_self_billed
-                AND i.state <> 'withdrawn'
-            UNION ALL
-            SELECT upper(named) FROM bookings_invoicereconciliationrecord told, jsonb_array_elements_text(told.cdr_codes) named
-            WHERE told.owner_id = %(operator)s AND NOT told.is_reverse AND NOT told.is_withdrawn
-        ))"""
+        OR c.customer_id <> ALL(%(writing_elsewhere)s::bigint[]) AND NOT EXISTS (SELECT FROM named WHERE named.id = c.id))"""
+_OF_THEIRS = """c.received IS NOT NULL
+        AND (original.invoice_id IS NOT NULL OR NOT EXISTS (SELECT FROM named WHERE named.id = c.id))"""
 # A record counts once, its parts by rate each for itself; one without parts has a row all the same.
 _SUMS = """
     SELECT due.customer_id, due.currency, due.corrects_id, {document} AS document_id, due.country,
@@ -63,10 +54,11 @@ _SUMS = """
 """
 _IS_ON = """document.customer_id = due.customer_id AND document.currency = due.currency
         AND document.corrects_id IS NOT DISTINCT FROM due.corrects_id"""
-_LOOK = f"WITH due AS ({{unbilled}}) {_SUMS.format(document='NULL::bigint', join='')}"
+_LOOK = f"WITH RECURSIVE {{named}}, due AS ({{unbilled}}) {_SUMS.format(document='NULL::bigint', join='')}"
 # One statement has one snapshot: what it adds up, it takes. The invoices' own rows follow by the ids drawn here.
 _TAKE = f"""
-WITH due AS MATERIALIZED ({{unbilled}}),
+WITH RECURSIVE {{named}},
+due AS MATERIALIZED ({{unbilled}}),
 document AS (
     SELECT nextval(pg_get_serial_sequence('bookings_invoice', 'id')) AS id, key.*
     FROM (
@@ -140,6 +132,7 @@ class MonthOfOperator:
         periods = list(self._periods.values())
         told: dict[str, Any] = {
             "operator": self.operator_id,
+            "operators": [self.operator_id],
             "corrects": self.corrects_id,
             "customer": self.customer_id,
             "writing_elsewhere": sorted(self.writing_elsewhere),
@@ -167,7 +160,8 @@ class MonthOfOperator:
         if self.customer_id is not None:
             and_of += " AND c.customer_id = %(customer)s"
         is_ours = _OF_THEIRS if self.is_network else _OF_OURS
-        return template.format(unbilled=_UNBILLED.format(is_ours=is_ours, and_of=and_of))
+        named = NAMED_BY_OPERATORS if self.is_network else NAMED_BY_CUSTOMERS
+        return template.format(named=named, unbilled=_UNBILLED.format(is_ours=is_ours, and_of=and_of))
 
     @cached_property
     def _periods(self) -> dict[str, Period]:

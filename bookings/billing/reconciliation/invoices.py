@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from bookings.billing import reverse_billing
-from bookings.billing.customers import InvoiceTermsOf
+from bookings.billing.customers import writing_elsewhere
 from bookings.billing.parties import Party
 from bookings.billing.reconciliation.books import Books
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
@@ -139,7 +139,7 @@ def _who_write(books: Books, others: Collection[int]) -> set[int]:
         return set()
     if books.is_payable:
         return set(others) - reverse_billing.agreed().suppliers
-    return InvoiceTermsOf(books.organisation_id).writing_elsewhere() & set(others)
+    return writing_elsewhere([books.organisation_id])[books.organisation_id] & set(others)
 
 
 def wrong_invoices(books: Books) -> Iterator[Finding]:

@@ -12,7 +12,15 @@ from django.test.utils import CaptureQueriesContext
 
 from bookings.billing.errors import MonthInvalid, MonthNotOver, ParticularsMissing
 from bookings.billing.months import Month
-from bookings.models import Invoice, InvoicedCdr, InvoiceReconciliationRecord, PaymentTerms
+from bookings.billing.open_months import open_months
+from bookings.models import (
+    ChargeDetailRecord,
+    IncomingInvoice,
+    Invoice,
+    InvoicedCdr,
+    InvoiceReconciliationRecord,
+    PaymentTerms,
+)
 from depots.models import Agreement
 from tests.bookings.billing.billed import (
     ISSUED,
@@ -27,7 +35,7 @@ from tests.bookings.billing.billed import (
 )
 from tests.config.commands import refusal, run
 from tests.factories import NOW
-from tests.money_factories import make_invoice
+from tests.money_factories import make_invoice, new_incoming_invoice
 
 pytestmark = pytest.mark.django_db
 
@@ -186,6 +194,39 @@ def test_numbers_count_each_issuer_year_and_kind_without_a_gap():
         "CN-2029-000001",
         "INV-2029-000002",
     ]
+
+
+def name_on_incoming(cdr: ChargeDetailRecord, *, is_self_billed: bool) -> IncomingInvoice:
+    """Its operator or, self-billed, its customer has invoiced it."""
+    recipient, sender = (cdr.operator, cdr.customer) if is_self_billed else (cdr.customer, cdr.operator)
+    told = new_incoming_invoice(
+        recipient, sender=sender, is_self_billed=is_self_billed, cdr_codes=[cdr.code.upper()]
+    )
+    told.save()
+    return told
+
+
+def test_what_follows_from_a_record_that_its_customer_invoices_is_no_more_billed_here_than_that(
+    django_assert_num_queries,
+):
+    depot, other_depot, customer = make_site(), make_site(make_seller("Sonnenhof")), make_buyer()
+    cdr = record(depot, customer)
+    told = name_on_incoming(cdr, is_self_billed=True)
+    credit_of(cdr)
+    anew = record(depot, customer, "12.00", replaces=cdr)
+    credit_of(anew), record(depot, customer, "11.00", replaces=anew)
+    record(depot, customer, "5.00"), record(other_depot, customer, "7.00", code=cdr.code)
+    operators = [depot.operator_id, other_depot.operator_id]
+
+    looked, run = open_months(operators, now=ISSUED), bill_november(depot.operator)
+    with django_assert_num_queries(5):
+        open_months(operators, now=ISSUED)
+    IncomingInvoice.objects.filter(pk=told.pk).update(state="withdrawn")
+    afterwards = open_months(operators, now=ISSUED)
+
+    assert {one.operator_id: one.cdrs for one in looked} == dict.fromkeys(operators, 1)
+    assert [one.invoice.before_taxes for one in run.documents] == [5]
+    assert {one.operator_id: one.cdrs for one in afterwards} == dict(zip(operators, (5, 1), strict=True))
 
 
 def test_a_credit_of_what_is_billed_is_a_credit_note_about_that_invoice():
