@@ -27,7 +27,7 @@ from bookings.operations.expire import (
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
 from bookings.operations.owner_answers import record_owner_answer
-from bookings.operations.partner_answers import RemoteState, adopt_remote
+from bookings.operations.partner_answers import RemoteState, adopt_remote, with_asked
 from bookings.operations.partner_asks import (
     ask_to_book,
     ask_to_cancel,
@@ -142,4 +142,5 @@ __all__ = [
     "unlock_at_partner",
     "vehicle_left",
     "waiting_for_payment",
+    "with_asked",
 ]

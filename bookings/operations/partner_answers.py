@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,9 @@ from bookings.actors import Actor
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
+from bookings.operations.apply_change import replace_tokens
 from depots.models import Evse
 from depots.periods import Period
 
@@ -62,11 +64,40 @@ def adopt_remote(*, booking_id: int, state: RemoteState | Reading, actor: Actor,
         if ask is not None and state.decision not in {None, BookingRequest.Decision.PENDING}:
             request_log.settle(ask, state.decision, reason=state.reason, actor=actor, now=now)
         fields, changed = _take_facts(booking, state)
+        if ask is not None and ask.decision == BookingRequest.Decision.ACCEPTED:
+            _take_granted(booking, ask, fields, changed)
         if state.status is not None and state.status != booking.status and _moves_on(booking, state.status):
             _take_status(booking, state, fields, changed, surprising=is_surprising, actor=actor, now=now)
         elif fields or (ask is not None and ask.decision != BookingRequest.Decision.PENDING):
             _take_rest(booking, state, ask, fields, changed, actor=actor, now=now)
     return booking
+
+
+def with_asked(booking: Booking, ask: BookingRequest) -> Booking:
+    """A copy, unsaved, of what a change makes of a booking beside its time and place, which its depot tells, and its tokens."""
+    asked = ask.asked if ask.kind == BookingRequest.Kind.CHANGE else {}
+    found = copy.copy(booking)
+    if "vehicle_id" in asked:
+        found.vehicle = Vehicle.objects.filter(pk=asked["vehicle_id"]).first() or booking.vehicle
+    found.plate = asked.get("plate") or asked.get("vehicle") or booking.plate
+    found.authorization_reference = asked.get("authorization_reference") or booking.authorization_reference
+    found.wished_power_w = asked.get("power_w", booking.wished_power_w)
+    return found
+
+
+def _take_granted(booking: Booking, ask: BookingRequest, fields: list[str], shown: dict[str, Any]) -> None:
+    """Make the booking what the partner has accepted that it be; for whom it is no partner tells anew."""
+    then = with_asked(booking, ask)
+    for column in ("vehicle_id", "plate", "authorization_reference", "wished_power_w"):
+        if getattr(then, column) != getattr(booking, column):
+            setattr(booking, column, getattr(then, column))
+            fields.append(column.removesuffix("_id"))
+    if {"vehicle", "plate"} & set(fields):
+        shown["vehicle"] = booking.plate
+    if ask.kind == BookingRequest.Kind.CHANGE and "tokens" in ask.asked:
+        tokens = [BookingToken(**token) for token in ask.asked["tokens"]]
+        replace_tokens(booking, tokens)
+        shown["tokens"] = [token.ending for token in tokens]
 
 
 def _moves_on(booking: Booking, to: BookingStatus) -> bool:

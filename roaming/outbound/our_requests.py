@@ -23,7 +23,7 @@ from django.dispatch import receiver
 
 from bookings.actors import SCHEDULER, Actor, ActorKind
 from bookings.models import Booking, BookingRequest, BookingStatus
-from bookings.operations import RemoteState, adopt_remote
+from bookings.operations import RemoteState, adopt_remote, with_asked
 from bookings.signals import partner_asked
 from roaming import deviations, registration
 from roaming.hubs import clients as hub_clients
@@ -154,7 +154,8 @@ def _check_in_time(ask: BookingRequest, so_far: dict[str, Any], now: datetime) -
 def _first_post(partner: Partner, ask: BookingRequest) -> dict[str, Any]:
     """What is posted, now and again, and what is known of the booking before. Raises ValueError for what cannot be said."""
     only_evse = partner_offers.only_evse_uid(ask.booking.option)
-    body = dialect_of(partner).bookings.write_request(ask.booking, ask, only_evse, style_of(partner))
+    booking = with_asked(ask.booking, ask)
+    body = dialect_of(partner).bookings.write_request(booking, ask, only_evse, style_of(partner))
     return {"sent": body, "known": remote_bookings.known_entries(partner, ask.booking)}
 
 

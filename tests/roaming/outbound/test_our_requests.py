@@ -161,10 +161,14 @@ def test_pending_turns_into_the_answer(
 def test_a_change_and_a_cancellation(
     network: SimulatedPartner, at_work: Partner, fleet: Organisation
 ) -> None:
-    """Checklist 78: under both versions, each at its own addresses."""
+    """Checklist 78: under both versions, each at its own addresses; another truck charges then, by its own card."""
     booking = eventually(settled(ask(fleet), "confirmed"))
+    other = make_vehicle(fleet, connector_standards=["IEC_62196_T2_COMBO"], length_cm=1200)
 
-    change_slot(booking_id=booking.pk, period=slot(14, 15), actor=DISPATCHER, now=timezone.now())
+    change_slot(
+        booking_id=booking.pk, period=slot(14, 15), vehicle=other, authorization_reference="TOUR-7",
+        actor=DISPATCHER, now=timezone.now(),
+    )  # fmt: skip
     eventually(lambda: fresh(booking).period == slot(14, 15))
     cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     booking = eventually(settled(booking, "cancelled"))
@@ -176,7 +180,12 @@ def test_a_change_and_a_cancellation(
     assert last["period"]["start_date_time"] == "2030-01-15T14:00:00Z", (
         "a cancellation repeats what is booked"
     )
-    assert last["tokens"]
+    assert [token["uid"] for token in last["tokens"]] == [token.uid for token in other.tokens.all()]
+    assert last["access_information"][0]["value"] == other.plate
+    changed = theirs["booking_requests"][1]["booking_request"]
+    assert changed == {key: value for key, value in last.items() if key != "canceled"}
+    assert (booking.vehicle, booking.plate, booking.authorization_reference) == (other, other.plate, "TOUR-7")
+    assert list(booking.tokens.values_list("uid")) == list(other.tokens.values_list("uid"))
     assert fresh(at_work).version == network.settings.version
     assert booking.cancelled_by == "fleet"
     assert [r.decision for r in booking.requests.all()] == ["accepted"] * 3
