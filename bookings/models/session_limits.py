@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 
@@ -31,12 +33,17 @@ class SessionLimit(models.Model):
     was_kept = models.BooleanField(default=False)
     given_w = models.BigIntegerField(null=True, blank=True)
 
+    _read: tuple[list[list[Any]], list[Step]] | None = None
+
     def __str__(self) -> str:
         return f"{self.session_id}: {self.steps}"
 
     @property
     def schedule(self) -> list[Step]:
-        return [Step(datetime.fromisoformat(at), watts) for at, watts in self.steps]
+        """Read once for all that is asked of one wish: it may have a thousand steps."""
+        if self._read is None or self._read[0] is not self.steps:
+            self._read = self.steps, [Step(datetime.fromisoformat(at), watts) for at, watts in self.steps]
+        return self._read[1]
 
     def wish(self, schedule: Sequence[Step], ends_at: datetime | None, least_w: int) -> None:
         """Another one, of which nobody knows yet whether it is kept."""
@@ -49,7 +56,8 @@ class SessionLimit(models.Model):
         """None where nothing is wished."""
         if self.ends_at is not None and self.ends_at <= moment:
             return None
-        return next((step.watts for step in reversed(self.schedule) if step.at <= moment), None)
+        begun = bisect_right(self.schedule, moment, key=lambda step: step.at)
+        return self.schedule[begun - 1].watts if begun else None
 
     def changes(self, after: datetime) -> list[datetime]:
         """The moments at which something else is wished than before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from bookings.models.power_schedules import PowerSchedule, Step
 from bookings.signals import customer_limit_settled, given_power_changed
 from bookings.smart_charging.depot_state import TX, EvseState
 from depots.charging_profile_forms import form_for, was_seen
-from depots.models import ChargingSession, Evse
+from depots.models import ChargingSession
 from depots.queries import is_online
 
 
@@ -71,12 +71,27 @@ def why_not_limited(session: ChargingSession, *, now: datetime) -> None:
         raise ChargerCannot("The charger takes no limits of power.")
 
 
-def given_limits(session: ChargingSession, *, lasts: timedelta, now: datetime) -> list[tuple[int, int]]:
-    """What a session may take for a while, as [(seconds from now, watts)…]: what stands at its charger, and what its customer
-    wishes later. Where nothing stands the EVSE's maximum."""
+def given_limits(
+    sessions: Collection[ChargingSession], *, lasts: timedelta, now: datetime
+) -> dict[int, list[tuple[int, int]]]:
+    """What sessions, each at an EVSE, may take for a while, as [(seconds from now, watts)…] by session id: what stands at their
+    chargers, and what their customers wish later. Where nothing stands the EVSE's maximum. Two queries."""
+    limits = SessionLimit.objects.in_bulk([session.pk for session in sessions])
+    rows = ChargingProfile.objects.filter(purpose=TX, evse__in={session.evse_id for session in sessions})
+    profiles = {(row.evse_id, row.transaction): row for row in rows}
+    return {
+        session.pk: _given(session, profiles.get((session.evse_id or 0, session.transaction)), limits.get(session.pk), lasts, now)
+        for session in sessions
+    }  # fmt: skip
+
+
+def _given(
+    session: ChargingSession, profile: ChargingProfile | None, limit: SessionLimit | None, lasts: timedelta, now: datetime
+) -> list[tuple[int, int]]:  # fmt: skip
     assert session.evse is not None
-    most, limit = session.evse.max_power_w, SessionLimit.objects.filter(session=session).first()
-    given = _standing_w(session, session.evse, now)
+    most = session.evse.max_power_w
+    standing: PowerSchedule | None = profile.standing(session.charger) if profile is not None else None
+    given = most if standing is None else min(standing.watts_at(now), most)
     found = [(0, given)]
     if limit is None:
         return found
@@ -170,9 +185,3 @@ def _is_given_anew(state: EvseState, limit: SessionLimit) -> bool:
         return False
     SessionLimit.objects.filter(pk=limit.pk).update(given_w=given)
     return True
-
-
-def _standing_w(session: ChargingSession, evse: Evse, now: datetime) -> int:
-    row = ChargingProfile.objects.filter(evse=evse, purpose=TX, transaction=session.transaction).first()
-    standing: PowerSchedule | None = row.standing(session.charger) if row is not None else None
-    return evse.max_power_w if standing is None else min(standing.watts_at(now), evse.max_power_w)

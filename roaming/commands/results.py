@@ -124,7 +124,7 @@ def show_given(received: ReceivedCommand, *, now: datetime) -> None:
         decide(received, Result.REJECTED, now=now)
         return
     lasts = timedelta(seconds=received.report["lasts_s"])
-    _show(received, smart_charging.given_limits(session, lasts=lasts, now=now), now=now)
+    _show(received, smart_charging.given_limits([session], lasts=lasts, now=now)[session.pk], now=now)
 
 
 def _show(received: ReceivedCommand, limits: list[tuple[int, int]], *, now: datetime) -> None:

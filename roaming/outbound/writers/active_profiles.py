@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from bookings import smart_charging
@@ -21,31 +22,36 @@ def profiles_written(leases: list[Lease], *, now: datetime) -> list[Push]:
     """The PUTs of many. A session that is over is told of by itself."""
     partners, had = partners_of(leases), digests_had(leases)
     ids = {lease.object_id for lease in leases}
-    sessions = ChargingSession.objects.select_related("evse", "charger").in_bulk(ids)
-    asked = _askers(ids)
+    running = ChargingSession.objects.filter(pk__in=ids, ended_at=None, evse__isnull=False)
+    sessions = running.select_related("evse", "charger").in_bulk()
+    limits = smart_charging.given_limits(sessions.values(), lasts=TOLD_FOR, now=now)
+    asked = _askers(sessions)
 
     def write(lease: Lease) -> Push | None:
-        session, asker = sessions.get(lease.object_id), asked.get((lease.partner_id, lease.object_id))
-        if session is None or session.ended_at is not None or session.evse is None or asker is None:
+        asker = asked.get((lease.partner_id, lease.object_id))
+        if asker is None:
             return None
-        return _push(lease, partners[lease.partner_id], session, asker, had[lease.delivery_id], now)
+        return _push(
+            lease, partners[lease.partner_id], limits[lease.object_id], asker, had[lease.delivery_id], now
+        )
 
     return written_each(leases, write, now=now)
 
 
-def _askers(session_ids: set[int]) -> dict[tuple[int, int], ReceivedCommand]:
+def _askers(session_ids: Iterable[int]) -> dict[tuple[int, int], ReceivedCommand]:
     """By partner and session, the last limit that was asked for."""
     rows = ReceivedCommand.objects.filter(session__in=session_ids, kind=ReceivedCommand.Kind.LIMIT)
-    found = rows.select_related("operator").order_by("pk")
-    return {(row.partner_id, row.session_id or 0): row for row in found}
+    latest = rows.order_by("partner", "session", "-pk").distinct("partner", "session")
+    return {
+        (row.partner_id, row.session_id or 0): row for row in latest.select_related("operator").defer("raw", "report")
+    }  # fmt: skip
 
 
 def _push(
-    lease: Lease, partner: Partner, session: ChargingSession, asker: ReceivedCommand, had: str | None, now: datetime
+    lease: Lease, partner: Partner, limits: list[tuple[int, int]], asker: ReceivedCommand, had: str | None, now: datetime
 ) -> Push | None:  # fmt: skip
     profiles = dialect_of(partner).charging_profiles
-    url = profiles.active_url(partner, str(session.pk))
-    limits = smart_charging.given_limits(session, lasts=TOLD_FOR, now=now)
+    url = profiles.active_url(partner, str(lease.object_id))
     # The same amount a minute later is no news, nor is the same change when it is nearer.
     digest = deliveries.digest({"watts": [watts for _, watts in limits]})
     if not url or digest == had:

@@ -143,7 +143,7 @@ def test_periods_begin_and_end_by_the_clock_without_anybody_asking(unlimited):
     for moment, kw in ((begins, 100), (falls, 50)):
         settle(unlimited, moment)
         assert held(unlimited) == kw
-    given = given_limits(session, lasts=timedelta(hours=1), now=falls + timedelta(seconds=30))
+    given = given_limits([session], lasts=timedelta(hours=1), now=falls + timedelta(seconds=30))[session.pk]
     assert given == [(0, 50 * KW), (570, 400 * KW)]
     settle(unlimited, ends)
     assert unlimited.sent[-1][1] == "clear"
