@@ -10,17 +10,15 @@ from urllib.parse import quote, urlencode
 
 from simulators.partner.charging import ChargingDesk
 from simulators.partner.ocpi_format import Json, Refusal, read_time, write_time
-from simulators.partner.other_platform import OtherPlatform
+from simulators.partner.other_platform import OtherPlatform, PlatformError
+from simulators.partner.owed_results import OwedResults, said
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.requests import Request, RoutedAnswer
 from simulators.partner.state_file import StateFile
 
 MODULE = "chargingprofiles"
-TIMEOUT_S = 30
 SHOWN_FOR_S = 900
 UNITS = ("W", "A")
-# Of three phases; the plugs at our sites are all alike.
-WATTS_OF = {"W": 1, "A": 690}
 # More than any site has, in either unit.
 MOST = 1e12
 
@@ -30,7 +28,7 @@ class ChargingProfilesReceiver:
 
     def __init__(self, settings: PartnerSettings, charging: ChargingDesk, peer: OtherPlatform) -> None:
         self._settings, self._charging, self._peer = settings, charging, peer
-        self._owed: list[tuple[str, Json]] = []
+        self._owed = OwedResults(settings, peer)
         self._changed: set[str] = set()
 
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
@@ -44,28 +42,36 @@ class ChargingProfilesReceiver:
         profile = read_profile(body.get("charging_profile")) if request.method == "PUT" else None
         session = self._charging.sessions().get(rest[0])
         if session is None:
-            return _said("UNKNOWN_SESSION")
+            return said("UNKNOWN_SESSION")
         if session["status"] != "ACTIVE":
-            return _said("REJECTED")
-        self._owed.append((body["response_url"], self._result(request, session, profile)))
-        return _said("ACCEPTED")
+            return said("REJECTED")
+        if profile is not None and profile["charging_rate_unit"] == "A":
+            return said("REJECTED")  # the plugs at our sites are DC, where amperes say nothing of power
+        return self._owed.owe(request, body["response_url"], self._result(request, session, profile))
 
     def tell_results(self) -> None:
-        """What is owed of requests that were carried out, and what sessions may take since; each is told once. Raises
-        PlatformError."""
-        while self._owed:
-            url, result = self._owed.pop(0)
-            self._peer.call("POST", url, result)
+        """What is owed of requests that were carried out, and what sessions may take since. Raises PlatformError; what could not
+        be told stays owed."""
+        self._owed.tell()
         while self._changed and self._peer.has(MODULE, "SENDER"):
-            session_id = self._changed.pop()
-            url = f"{self._peer.endpoint(MODULE, 'SENDER')}/{quote(session_id, safe='')}"
-            self._peer.call("PUT", url, self.active(session_id))
+            session_id = (
+                self._changed.pop()
+            )  # before it is told: a change while it is under way is told again
+            try:
+                self._tell_active(session_id)
+            except PlatformError:
+                self._changed.add(session_id)
+                raise
+
+    def _tell_active(self, session_id: str) -> None:
+        url = f"{self._peer.endpoint(MODULE, 'SENDER')}/{quote(session_id, safe='')}"
+        token = self._charging.sessions()[session_id]["cdr_token"]
+        customer = token["country_code"], token["party_id"]
+        self._peer.call("PUT", url, self.active(session_id), to_party=customer)
 
     def _result(self, request: Request, session: Json, profile: Json | None) -> Json:
         if profile is not None:
-            unit_w = WATTS_OF[profile["charging_rate_unit"]]
-            watts = profile["charging_profile_period"][0]["limit"] * unit_w
-            self._charging.limit(session["id"], watts)
+            self._charging.limit(session["id"], profile["charging_profile_period"][0]["limit"])
             self._changed.add(session["id"])
             return {"result": "ACCEPTED"}
         if request.method == "DELETE":
@@ -174,7 +180,3 @@ def read_profile(told: object) -> Json:
 
 def _is_amount(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST
-
-
-def _said(result: str) -> RoutedAnswer:
-    return RoutedAnswer({"result": result, "timeout": TIMEOUT_S})

@@ -12,11 +12,11 @@ from simulators.partner.booking_desk import BookingDesk
 from simulators.partner.charging import ChargingDesk
 from simulators.partner.ocpi_format import Json, Refusal, read_period
 from simulators.partner.other_platform import OtherPlatform
+from simulators.partner.owed_results import OwedResults, said
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.requests import Request, RoutedAnswer
 from simulators.partner.state_file import StateFile
 
-TIMEOUT_S = 30
 KNOWN = {"START_SESSION", "STOP_SESSION", "RESERVE_NOW", "CANCEL_RESERVATION", "UNLOCK_CONNECTOR"}
 
 
@@ -26,8 +26,8 @@ class CommandsReceiver:
     def __init__(
         self, settings: PartnerSettings, desk: BookingDesk, charging: ChargingDesk, peer: OtherPlatform
     ) -> None:
-        self._settings, self._desk, self._charging, self._peer = settings, desk, charging, peer
-        self._owed: list[tuple[str, Json, tuple[str, str] | None]] = []
+        self._settings, self._desk, self._charging = settings, desk, charging
+        self._owed = OwedResults(settings, peer)
 
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method != "POST" or len(rest) != 1 or rest[0] not in KNOWN:
@@ -39,26 +39,23 @@ class CommandsReceiver:
             case "START_SESSION":
                 booking = self._booking(body)
                 if booking is None:
-                    return _said("REJECTED")
+                    return said("REJECTED")
                 self._desk.begin(booking["id"])
                 return self._accepted(request, "ACCEPTED")
             case "STOP_SESSION":
                 is_stopped = self._charging.stop(str(body.get("session_id", "")), self._desk.bookings())
-                return self._accepted(request, "ACCEPTED") if is_stopped else _said("UNKNOWN_SESSION")
+                return self._accepted(request, "ACCEPTED") if is_stopped else said("UNKNOWN_SESSION")
             case "CANCEL_RESERVATION":
                 return self._accepted(request, "UNKNOWN_RESERVATION")
-        return _said("NOT_SUPPORTED")
+        return said("NOT_SUPPORTED")
 
     def _accepted(self, request: Request, result: str) -> RoutedAnswer:
         """What its charger says follows a moment later."""
-        self._owed.append((request.body["response_url"], {"result": result}, request.sender))
-        return _said("ACCEPTED")
+        return self._owed.owe(request, request.body["response_url"], {"result": result})
 
     def tell_results(self) -> None:
-        """What is owed of commands that were carried out; each is told once. Raises PlatformError."""
-        while self._owed:
-            url, result, to_party = self._owed.pop(0)
-            self._peer.call("POST", url, result, to_party=to_party)
+        """What is owed of commands that were carried out. Raises PlatformError."""
+        self._owed.tell()
 
     def _booking(self, body: Json) -> Json | None:
         """The booking of a reference that one of its tokens may start by now."""
@@ -103,7 +100,3 @@ class CommandsSender:
         with self._state.changing() as state:
             state.setdefault("command_results", {})[rest[1]] = request.body
         return RoutedAnswer(None)
-
-
-def _said(result: str) -> RoutedAnswer:
-    return RoutedAnswer({"result": result, "timeout": TIMEOUT_S})

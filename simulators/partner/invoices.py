@@ -16,7 +16,8 @@ from simulators.partner.requests import Request, RoutedAnswer, page_of
 from simulators.partner.state_file import StateFile
 
 MODULE = "invoicereconciliation"
-REQUIRED = ("country_code", "party_id", "id", "invoice_id", "cdrs", "last_updated")
+KEY = ("country_code", "party_id", "id")
+REQUIRED = (*KEY, "invoice_id", "cdrs", "last_updated")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ class InvoiceRecordsReceiver:
     def answer(self, request: Request, rest: list[str]) -> RoutedAnswer:
         if request.method == "POST" and not rest:
             return self._new(request.body)
-        if len(rest) != 3:
-            raise Refusal(2000, "POST a record, or name one", 404 if rest else 405)
+        if not rest:
+            raise Refusal(2000, "POST a record, or name one", 405)
+        self._received.check_owner(rest, "", length=3)
         known = self._received.find(MODULE, rest)
         if request.method == "GET":
             return RoutedAnswer(known)
@@ -117,13 +119,17 @@ class InvoiceRecordsReceiver:
         if request.method != "PUT":
             raise Refusal(2000, "GET, PUT or DELETE", 405)
         _check(request.body)
+        if [str(request.body[name]).upper() for name in KEY] != [part.upper() for part in rest]:
+            raise Refusal(2001, f"{', '.join(KEY)} are those of the path")
         self._received.keep(MODULE, rest, request.body)
         return RoutedAnswer(None)
 
     def _new(self, record: object) -> RoutedAnswer:
         _check(record)
         assert isinstance(record, dict)
-        key = [str(record[name]) for name in ("country_code", "party_id", "id")]
+        key = [str(record[name]) for name in KEY]
+        if not self._received.is_owned(key, ""):
+            raise Refusal(2001, "party_id is none of your parties")
         if "/".join(key).upper() in self._received.of(MODULE):
             raise Refusal(2001, "id is known: PUT what is different")
         self._received.keep(MODULE, key, record)

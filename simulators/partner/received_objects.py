@@ -38,8 +38,12 @@ class ReceivedObjects:
 
     def check_owner(self, key: list[str], role: str, *, length: int) -> None:
         """Raises Refusal."""
-        if len(key) != length or [part.upper() for part in key[:2]] not in self._peer.parties(role):
+        if len(key) != length or not self.is_owned(key, role):
             raise Refusal(2000, "no such object", 404)
+
+    def is_owned(self, key: list[str], role: str) -> bool:
+        """By one of the other platform's parties in this role, or in any where none is named."""
+        return [part.upper() for part in key[:2]] in self._peer.parties(role)
 
     def read_all(self, kind: str, url: str) -> None:
         """The list at an address, as if each of it had been pushed. Raises PlatformError."""

@@ -68,6 +68,8 @@ class CdrsReceiver:
             raise Refusal(2001, "country_code, party_id and id are required")
         _check(cdr)
         key = [str(cdr[name]) for name in ("country_code", "party_id", "id")]
+        if not self._received.is_owned(key, "CPO"):
+            raise Refusal(2001, "party_id is none of your CPO parties")
         known = self._received.of("cdrs").get("/".join(key).upper())
         if known is not None and _content(known) != _content(cdr):
             raise Refusal(2001, "id is the one of another record")
