@@ -108,6 +108,12 @@ def new_cdr(**fields: Any) -> ChargeDetailRecord:
     }  # fmt: skip
     if "customer" not in fields:
         made["customer"] = make_fleet()
+    if fields.get("received") is not None:
+        operator = fields.get("operator") or depot.operator
+        made["place"] = {
+            "country_code": operator.country_code,
+            "party_id": operator.cpo_party_id or operator.emsp_party_id,
+        }
     return ChargeDetailRecord(**{**made, **fields})
 
 

@@ -36,10 +36,12 @@ CHARGED = (
 
 @dataclass(frozen=True)
 class ReceivedRecord:
-    """`cdr` is what the partner told, not saved. `credits` is the code of the record that it takes back; `session` the partner's
-    id of the session it bills. `tariffs` and `use` are what the partner says that its price comes from."""
+    """`cdr` is what the partner told, not saved, and `party` which party of it ("FR*CPO"). `credits` is the code of the record
+    that it takes back; `session` the party's id of the session it bills. `tariffs` and `use` are what the partner says that its
+    price comes from."""
 
     cdr: ChargeDetailRecord
+    party: str
     credits: str = ""
     session: str = ""
     tariffs: tuple[TariffContent, ...] = ()
@@ -51,7 +53,7 @@ def keep_received(told: ReceivedRecord, *, actor: Actor, now: datetime) -> Charg
     cdr = told.cdr
     with transaction.atomic():
         if told.credits:
-            _credit(cdr, told.credits)
+            _credit(told)
         else:
             cdr.replaces = _credited_before(told)
         cdr.issued_at = now
@@ -109,9 +111,11 @@ def likely_booking(cdr: ChargeDetailRecord) -> Booking | None:
     return found[0] if len(found) == 1 else None
 
 
-def _credit(cdr: ChargeDetailRecord, code: str) -> None:
+def _credit(told: ReceivedRecord) -> None:
     """A credit is about what its original is about."""
-    known = ChargeDetailRecord.objects.filter(operator=cdr.operator, code__iexact=code, credits=None).first()
+    cdr, code = told.cdr, told.credits
+    rows = ChargeDetailRecord.objects.filter(operator=cdr.operator, party=told.party, credits=None)
+    known = rows.filter(code__iexact=code).first()
     if known is None:
         raise RecordUnknown(f"There is no record {code}.")
     original = lock(known)
@@ -129,6 +133,7 @@ def _credited_before(told: ReceivedRecord) -> ChargeDetailRecord | None:
     if cdr.booking is not None:
         about |= Q(booking=cdr.booking, kind=cdr.kind)
     rows = ChargeDetailRecord.objects.filter(
-        about, operator=cdr.operator, customer=cdr.customer, credits=None, credited_by__isnull=False, replaced_by=None
+        about, operator=cdr.operator, party=told.party, customer=cdr.customer, credits=None, credited_by__isnull=False,
+        replaced_by=None,
     )  # fmt: skip
     return rows.order_by("pk").last()

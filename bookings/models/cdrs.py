@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Upper
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce, Concat, Upper
 
 from bookings.actors import ActorKind
 from bookings.models.bookings import Booking
@@ -12,12 +13,18 @@ from bookings.models.fleet import Vehicle
 from bookings.models.tariffs import TariffVersion
 from depots.models import ChargingSession, Depot, Organisation
 
+# Of a network's record: networks have many parties, each with ids of its own.
+_TEXT = models.TextField()
+_NONE = Value("", _TEXT)
+_PARTY = Upper(Concat(KT("place__country_code"), Value("*", _TEXT), KT("place__party_id")))
+
 
 class ChargeDetailRecord(models.Model):
     """One session, no-show, late cancellation or stay with its price, as it was issued. Never changed (trigger): it is credited
     by another one, and issued anew by a third.
 
-    `code` is its id towards the customer (OCPI: CDR.id). `number` counts the operator's own without a gap; one that came from
+    `code` is its id towards the customer (OCPI: CDR.id), `party` which of a network's parties gave it ("FR*CPO"; empty for what
+    was issued here). `number` counts the operator's own without a gap; one that came from
     a partner's depot has none, and is kept as it came in `received`; its booking may be filled in later, once. `bill` is a
     bookings.pricing.bill.Bill as JSON, `before_taxes` and `taxes` its totals in the currency's decimals, negative in a credit;
     `net_by_rate` has `[["19", "12.34"], …]`, the sums of lines before taxes by tax rate (null: none told), as an invoice
@@ -37,6 +44,11 @@ class ChargeDetailRecord(models.Model):
     depot = models.ForeignKey(Depot, models.PROTECT, related_name="cdrs", db_index=False)
     number = models.BigIntegerField(null=True, blank=True)
     code = models.CharField(max_length=64)
+    party = models.GeneratedField(
+        expression=Case(When(received__isnull=True, then=_NONE), default=Coalesce(_PARTY, _NONE)),
+        output_field=models.CharField(max_length=8),
+        db_persist=True,
+    )
     kind = models.CharField(max_length=12, choices=Kind)
     booking = models.ForeignKey(Booking, models.PROTECT, related_name="cdrs", null=True, blank=True)
     session = models.ForeignKey(ChargingSession, models.PROTECT, related_name="cdrs", null=True, blank=True)
@@ -76,7 +88,7 @@ class ChargeDetailRecord(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(F("operator"), Upper("code"), name="cdr_code_once"),
+            models.UniqueConstraint(F("operator"), F("party"), Upper("code"), name="cdr_code_once"),
             models.UniqueConstraint(
                 fields=["operator", "number"], name="cdr_number_once", condition=Q(number__isnull=False)
             ),

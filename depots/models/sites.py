@@ -70,7 +70,10 @@ class Depot(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(Upper("code"), name="depot_code_once"),
-            models.UniqueConstraint(F("operator"), Upper("location_id"), name="depot_location_once"),
+            # A network has many parties, each with ids of its own: its depots are told apart by their codes.
+            models.UniqueConstraint(
+                F("operator"), Upper("location_id"), name="depot_location_once", condition=Q(is_mirror=False)
+            ),
             models.CheckConstraint(
                 name="depot_grid_limit_positive",
                 condition=Q(grid_limit_w__isnull=True) | Q(grid_limit_w__gt=0),

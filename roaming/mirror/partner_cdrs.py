@@ -52,9 +52,10 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
     again. Raises UnreadableError for what breaks the rules of
     records, and for another one under a known id."""
     told = read.value
+    owner = told.country_code, told.party_id
     _check_sign(told)
     with transaction.atomic():
-        kept, is_new = keep(partner, CDR, (told.country_code, told.party_id), told.id, raw, now=now)
+        kept, is_new = keep(partner, CDR, owner, told.id, raw, now=now)
         if not is_new:
             if _content(kept.raw) != _content(raw):
                 raise UnreadableError(
@@ -72,7 +73,7 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
             forget_unmatched(partner, CDR)
         record = _keep(partner, told, raw, customer, now) if customer is not None else None
         if record is not None:
-            partner_invoice_records.match_waiting(partner, told.id)
+            partner_invoice_records.match_waiting(partner, owner, told.id)
     names = [*read.deviations, *(["cdr.of_nobody_here"] if customer is None and is_new else [])]
     deviations.count(partner, names)
     return AdoptedCdr(record, is_new=is_new)
@@ -98,8 +99,9 @@ def _keep(
     depot = partner_places.locked_depot(partner, told.country_code, told.party_id, told.plug.location_id)
     cdr = _record(partner, told, raw, customer, depot)
     actor = Actor.partner(told.country_code, told.party_id)
+    party = f"{told.country_code}*{told.party_id}".upper()
     received = ReceivedRecord(
-        cdr, told.credits if told.is_credit else "", told.session_id, told.tariffs, _use(told)
+        cdr, party, told.credits if told.is_credit else "", told.session_id, told.tariffs, _use(told)
     )
     try:
         return keep_received(received, actor=actor, now=now)

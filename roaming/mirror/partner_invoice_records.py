@@ -5,6 +5,7 @@ Whose invoice it is about is said by the party addressed, else by the CDRs named
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +56,7 @@ def adopt_record(
         if kept.last_updated is not None and told.last_updated < kept.last_updated:
             return AdoptedRecord(is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
-        named = told_records.named_records(told.cdr_ids, owner_id=partner.organisation_id)
+        named = _named(partner, told)
         kept.is_unmatched = not _keep_matched(partner, told, named, to)
         kept.save()
         if is_first and kept.is_unmatched:
@@ -65,15 +66,15 @@ def adopt_record(
     return AdoptedRecord(is_first, lacks_cdrs=LACKING in odd)
 
 
-def match_waiting(partner: Partner, cdr_id: str) -> None:
-    """A CDR has come: those of the partner's records that name it may be somebody's here now. Needs a transaction."""
-    rows = PartnerObject.objects.filter(partner=partner, kind=INVOICE_RECORD, is_unmatched=True)
+def match_waiting(partner: Partner, party: Party, cdr_id: str) -> None:
+    """A CDR of this party has come: those of its records that name it may be somebody's here now. Needs a transaction."""
+    rows = PartnerObject.objects.filter(
+        partner=partner, kind=INVOICE_RECORD, country_code__iexact=party[0], party_id__iexact=party[1], is_unmatched=True,
+        raw__cdrs__icontains=json.dumps(cdr_id),
+    )  # fmt: skip
     for kept in rows.order_by("pk").select_for_update(no_key=True):
         told = dialect_of(partner).invoice_records.read(kept.raw).value
-        if cdr_id.upper() not in {code.upper() for code in told.cdr_ids}:
-            continue
-        named = told_records.named_records(told.cdr_ids, owner_id=partner.organisation_id)
-        if _keep_matched(partner, told, named, None):
+        if _keep_matched(partner, told, _named(partner, told), None):
             kept.is_unmatched = False
             kept.save(update_fields=["is_unmatched"])
 
@@ -135,6 +136,11 @@ def _keep_matched(
     )
     told_records.keep_told(record, counterparty_id=counterparty_id)
     return True
+
+
+def _named(partner: Partner, told: ToldInvoiceRecord) -> list[NamedRecords]:
+    party = _party(told.country_code, told.party_id)
+    return told_records.named_records(told.cdr_ids, owner_id=partner.organisation_id, owner_party=party)
 
 
 def _is_reverse(partner: Partner, told: ToldInvoiceRecord, named: list[NamedRecords]) -> bool:

@@ -115,10 +115,6 @@ def locked_depot(partner: Partner, country_code: str, party_id: str, location_id
         _give_up(known, country_code, party_id)
     elif known is not None:
         return known
-    others = Depot.objects.filter(operator=partner.organisation, location_id__iexact=location_id)
-    # Not one of this name: another reading of the same place may have made it since it was looked for.
-    if others.exclude(code__iexact=code).exists():
-        raise UnreadableError("location_id", "is used by another of your parties")
     Depot.objects.bulk_create(
         [
             Depot(

@@ -20,9 +20,11 @@ from django.utils import timezone
 
 from depots.models import Organisation
 from depots.secrets import hash_token_under_each_key
+from roaming import deviations
 from roaming.hubs.clients import hub_party, tells_of_clients
 from roaming.models import Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.envelope import Code, RefusalError
+from roaming.ocpi.wire_object import folded
 from roaming.rows import columns, instance, width
 
 Party = tuple[str, str]
@@ -185,6 +187,21 @@ def speaks_for(partner: Partner, country: str, party: str, role: str = "") -> bo
         and (not role or r["role"] == role)
         for r in partner.roles
     )
+
+
+def tells_of(caller: Caller, country: str, party: str, role: str = "") -> bool:
+    """May the caller write or read what a party of its own (in a role) keeps here? Behind a hub each party its own alone, and
+    the hub, from which broadcasts come, all of them. Decision 135."""
+    partner, sender = caller.partner, caller.from_party
+    if not speaks_for(partner, country, party, role):
+        return False
+    if sender is None or folded(*sender) == folded(country, party):
+        return True
+    hub = hub_party(partner)
+    if hub is None:
+        deviations.count(partner, ["routing.from_another_party"])
+        return True
+    return folded(*sender) == hub
 
 
 def _decoded(value: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from roaming import deviations
 from roaming.mirror.kept_objects import find_kept
 from roaming.models import Partner
-from roaming.ocpi.auth import Caller, caller_of, own_party, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, own_party, tells_of
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import MAX_BODY, Code, RefusalError, ok, read_object
 from roaming.ocpi.routes import Routes
@@ -138,17 +138,17 @@ def routes_of(module: ClientOwned[Any]) -> Routes:
 
     @routes.operation(module.methods, "/{path:rest}")
     def receive(request: HttpRequest, dialect: Dialect, rest: str) -> HttpResponse:
-        partner = caller_of(request).partner
-        address = strict_address(partner, module, [part for part in rest.split("/") if part])
-        return answer(request, module, Asked(partner, dialect, address, timezone.now()))
+        caller = caller_of(request)
+        address = strict_address(caller, module, [part for part in rest.split("/") if part])
+        return answer(request, module, Asked(caller.partner, dialect, address, timezone.now()))
 
     return routes
 
 
-def strict_address(partner: Partner, module: ClientOwned[Any], parts: list[str]) -> Address:
+def strict_address(caller: Caller, module: ClientOwned[Any], parts: list[str]) -> Address:
     """Raises RefusalError (404) for another's party, and for a path that names nothing of this module."""
     deepest = 3 + len(list(_levels(module.inside)))
-    if not 3 <= len(parts) <= deepest or not speaks_for(partner, parts[0], parts[1], module.role):
+    if not 3 <= len(parts) <= deepest or not tells_of(caller, parts[0], parts[1], module.role):
         raise nothing_here(module.role)
     return Address(parts[0], parts[1], parts[2], tuple(parts[3:]))
 

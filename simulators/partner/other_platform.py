@@ -59,7 +59,7 @@ class OtherPlatform:
         return (identifier.rstrip("s"), role) in named
 
     def parties(self, role: str) -> list[list[str]]:
-        """[country code, party id] of those who act in this role there or behind it, or in any where none is named, in capitals."""
+        """[country code, party id] of those who act in this role (in any where none is named) there or behind it, in capitals."""
         roles = [*self.known()["roles"], *self._state.get("hub_clients", {}).values()]
         return [[r["country_code"].upper(), r["party_id"].upper()] for r in roles if role in ("", r["role"])]
 

@@ -167,7 +167,10 @@ def test_one_of_nobody_here_waits_until_a_cdr_of_it_comes(newest: Partner, fleet
     assert not InvoiceReconciliationRecord.objects.exists()
 
     charged(newest, fleet)
-    match_waiting(newest, "CDR-1")
+    match_waiting(newest, ("fr", "TWO"), "CDR-1")
+    kept.refresh_from_db()
+    assert kept.is_unmatched, "another party's record of that id"
+    match_waiting(newest, ("FR", "CPO"), "CDR-1")
 
     kept.refresh_from_db()
     assert not kept.is_unmatched
@@ -186,12 +189,15 @@ def test_two_parties_of_a_partner_may_use_the_same_id(fleet: Organisation) -> No
     partner = invoicing_partner("CPO")
     partner.roles.append({**partner.roles[0], "party_id": "TWO"})
     partner.save()
+    other = make_buyer("Alpentrans", emsp_party_id="ALP")
     charged(partner, fleet)
+    charged(partner, other, place={"country_code": "FR", "party_id": "TWO"})
 
     for party in ("CPO", "TWO"):
         assert code(Caller(partner).post(RECORDS, told_record(party_id=party))) == (201, 1000)
 
-    assert InvoiceReconciliationRecord.objects.count() == 2
+    rows = InvoiceReconciliationRecord.objects.order_by("owner_party")
+    assert [(row.owner_party, row.counterparty) for row in rows] == [("FR*CPO", fleet), ("FR*TWO", other)]
 
 
 @pytest.mark.parametrize("roles", [("EMSP",), ("CPO", "EMSP")])

@@ -316,6 +316,26 @@ def test_a_credit_takes_back_what_it_names_and_only_a_credit_is_below_zero(
     assert (anew.replaces, anew.before_taxes) == (original, 36)
 
 
+def test_parties_of_one_partner_may_give_their_records_the_same_ids(
+    partner: Partner, caller: Caller, ours: Booking
+) -> None:
+    partner.roles.append({**partner.roles[0], "party_id": "TWO"})
+    partner.save()
+    theirs = cdr(party_id="TWO", total_cost=price(7))
+    taken_back = cdr(
+        id="CDR-1-C", party_id="TWO", credit=True, credit_reference_id="CDR-1", total_cost=price(-7)
+    )
+
+    assert [code(caller.post(CDRS, one)) for one in (cdr(), theirs, taken_back)] == [(201, 1000)] * 3
+
+    mine, others, credit = records()
+    assert [(one.code, one.party, one.before_taxes) for one in (mine, others, credit)] == [
+        ("CDR-1", "FR*CPO", 40), ("CDR-1", "FR*TWO", 7), ("CDR-1-C", "FR*TWO", -7),
+    ]  # fmt: skip
+    assert credit.credits == others
+    assert data(caller.get(f"{CDRS}/FR/TWO/CDR-1"))["total_cost"] == price(7)
+
+
 def test_a_no_show_and_a_late_cancellation_are_records_without_a_session(
     caller: Caller, ours: Booking
 ) -> None:

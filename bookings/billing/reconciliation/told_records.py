@@ -11,17 +11,18 @@ from django.db import connection, transaction
 from bookings.models import InvoiceReconciliationRecord
 from depots.models import Organisation
 
-# By direction and by who is on the other side, how many records of these codes there are. Records are found by their operator
-# and code, so of those issued here the operators are gone through.
+# By direction and by who is on the other side, how many records of these codes there are. Records are found by their operator,
+# party and code, so of those issued here the operators are gone through.
 _NAMED = """
 WITH told AS (SELECT DISTINCT upper(code) AS code FROM unnest(%(codes)s::text[]) AS u (code)),
 found AS (
     SELECT false AS is_reverse, c.customer_id AS other_id, told.code
-    FROM told JOIN bookings_chargedetailrecord c ON c.operator_id = %(owner)s AND upper(c.code) = told.code
+    FROM told JOIN bookings_chargedetailrecord c ON c.operator_id = %(owner)s AND c.party = %(party)s
+        AND upper(c.code) = told.code
     UNION ALL
     SELECT true, o.id, told.code
     FROM depots_organisation o CROSS JOIN told
-    JOIN bookings_chargedetailrecord c ON c.operator_id = o.id AND upper(c.code) = told.code
+    JOIN bookings_chargedetailrecord c ON c.operator_id = o.id AND c.party = '' AND upper(c.code) = told.code
     WHERE NOT o.is_partner AND c.customer_id = %(owner)s
 )
 SELECT is_reverse, other_id, count(DISTINCT code) FROM found WHERE other_id <> %(owner)s
@@ -52,10 +53,11 @@ class ToldRecord:
     last_updated: datetime
 
 
-def named_records(codes: Collection[str], *, owner_id: int) -> list[NamedRecords]:
-    """With whom the records of these codes are, those with most of them first. One statement."""
+def named_records(codes: Collection[str], *, owner_id: int, owner_party: str) -> list[NamedRecords]:
+    """With whom the records of these codes are, those with most of them first. One statement. `owner_party` as a record of it
+    has it."""
     with connection.cursor() as cursor:
-        cursor.execute(_NAMED, {"codes": list(codes), "owner": owner_id})
+        cursor.execute(_NAMED, {"codes": list(codes), "owner": owner_id, "party": owner_party})
         return [NamedRecords(*row) for row in cursor.fetchall()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from roaming.outbound.pushes import Push
 from roaming.outbound.writers.bookings import bookings_written
 from roaming.outbound.writers.locations import locations_written
 from tests.factories import NOW, make_depot, make_evse, make_operator, option_of, slot
+from tests.roaming.invoicing import RECORDS, told_record
 from tests.roaming.partners import (
     BOOKINGS,
     LOCATIONS,
@@ -30,6 +32,7 @@ from tests.roaming.partners import (
     data,
     make_partner,
 )
+from tests.roaming.told_charging import CDRS, cdr
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
 INFO = "/ocpi/2.3.0/hubclientinfo"
@@ -105,6 +108,30 @@ def test_a_hub_speaks_for_those_it_tells_of_and_for_itself() -> None:
     assert code(caller.get(LOCATIONS, **routed("aaa"))) == (200, 1000)
     assert code(caller.get(LOCATIONS, **routed("HUB", "NL"))) == (200, 1000)
     assert code(caller.get(LOCATIONS, **routed("BBB"))) == (404, 2001)
+
+
+def test_parties_behind_a_hub_tell_of_their_own_alone_and_the_hub_of_all() -> None:
+    hub = Caller(make_hub("2.3.0"))
+    for party, role in product(("AAA", "BBB"), ("CPO", "EMSP")):
+        put(hub, party, role=role)
+    kept = [
+        "/ocpi/emsp/2.3.0/locations/SE/AAA/X", "/ocpi/emsp/2.3.0/tariffs/SE/AAA/X", "/ocpi/emsp/2.3.0/sessions/SE/AAA/X",
+        "/ocpi/emsp/2.3.0/cdrs/SE/AAA/X", "/ocpi/emsp/2.3.0/bookings/SE/AAA/X", "/ocpi/cpo/2.3.0/tokens/SE/AAA/X",
+        "/ocpi/emsp/2.3.0/bookings/SE/AAA/booking_locations/X", f"{RECORDS}/SE/AAA/X",
+    ]  # fmt: skip
+    said = {
+        sender: {code(hub.get(path, **headers)) for path in kept}
+        for sender, headers in {
+            "own": routed("aaa"), "hub": routed("HUB", "NL"), "nobody": {}, "other": routed("BBB"),
+        }.items()
+    }  # fmt: skip
+
+    no_object, not_yours = (404, 2000), (404, 2001)
+    assert said == {"own": {no_object}, "hub": {no_object}, "nobody": {no_object}, "other": {not_yours}}
+    for path, body in ((CDRS, cdr()), (RECORDS, told_record())):
+        theirs = {**body, "country_code": "SE", "party_id": "AAA"}
+        assert code(hub.post(path, theirs, **routed("BBB"))) == (200, 2001)
+        assert code(hub.post(path, theirs, **routed("AAA"))) == (201, 1000)
 
 
 def test_a_hub_cannot_take_the_party_of_another_partner() -> None:

@@ -17,7 +17,7 @@ from roaming.mirror import partner_places, remote_bookings
 from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, find_kept_booking
 from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Partner
-from roaming.ocpi.auth import caller_of, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, tells_of
 from roaming.ocpi.client_owned import Address, Asked, ClientOwned, Held, Inside, answer, nothing_here
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError
@@ -100,8 +100,9 @@ def receive_nothing(request: HttpRequest, dialect: Dialect) -> HttpResponse:
 
 @routes.operation(METHODS, "/{path:rest}")
 def receive(request: HttpRequest, dialect: Dialect, rest: str) -> HttpResponse:
-    partner, now = caller_of(request).partner, timezone.now()
-    path = _read_path(partner, [part for part in rest.split("/") if part])
+    caller, now = caller_of(request), timezone.now()
+    partner = caller.partner
+    path = _read_path(caller, [part for part in rest.split("/") if part])
     if request.method not in ("GET", "PUT", "PATCH", "DELETE"):
         raise _not_offered("This method is not offered here.", path)
     if request.method == "DELETE" and path.kind == BOOKING:
@@ -110,10 +111,10 @@ def receive(request: HttpRequest, dialect: Dialect, rest: str) -> HttpResponse:
     return answer(request, MODULES[path.kind], Asked(partner, dialect, path.address, now))
 
 
-def _read_path(partner: Partner, parts: list[str]) -> Path:
+def _read_path(caller: Caller, parts: list[str]) -> Path:
     """The path below the endpoint, strict or in one of the spellings that are out there. Raises RefusalError (404)."""
-    parts, odd = _with_party_first(partner, parts)
-    if len(parts) < 3 or not speaks_for(partner, parts[0], parts[1], "CPO"):
+    parts, odd = _with_party_first(caller.partner, parts)
+    if len(parts) < 3 or not tells_of(caller, parts[0], parts[1], "CPO"):
         raise nothing_here("CPO")
     country_code, party_id, *rest = parts
     if rest[0].lower() in OFFERS:

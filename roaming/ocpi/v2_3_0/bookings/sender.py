@@ -16,7 +16,7 @@ from roaming import access, deviations, published
 from roaming.inbound import partner_requests
 from roaming.inbound.partner_requests import PartnerRequest, receive_request
 from roaming.ocpi import wire_object
-from roaming.ocpi.auth import Caller, caller_of, own_party, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, own_party, tells_of
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.paging import Page, span
@@ -116,7 +116,7 @@ def post_booking_request(request: HttpRequest, dialect: Dialect) -> HttpResponse
         raise RefusalError(Code.INVALID, f"A BookingRequest has at most {LARGEST_REQUEST} bytes.")
     told = reading.read_booking_request(received)
     asked = told.value
-    if not speaks_for(caller.partner, asked.country_code, asked.party_id, "EMSP"):
+    if not tells_of(caller, asked.country_code, asked.party_id, "EMSP"):
         raise RefusalError(Code.INVALID, "party_id: not one of the eMSP parties of your credentials")
     operator = own_party(caller, "CPO")
     try:

@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from roaming.mirror import partner_cdrs
 from roaming.mirror.kept_objects import CDR, find_kept
-from roaming.models import Partner
-from roaming.ocpi.auth import caller_of, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, tells_of
 from roaming.ocpi.client_owned import nothing_here
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
@@ -26,12 +25,12 @@ routes = Routes()
 
 @routes.post()
 def receive(request: HttpRequest, dialect: Dialect) -> HttpResponse:
-    partner, raw = caller_of(request).partner, read_object(request)
+    caller, raw = caller_of(request), read_object(request)
     read = dialect.cdrs.read(raw)
     told = read.value
-    _check_party(partner, told.country_code, told.party_id)
+    _check_party(caller, told.country_code, told.party_id)
     with transaction.atomic():
-        adopted = partner_cdrs.adopt_cdr(partner, read, raw, now=timezone.now())
+        adopted = partner_cdrs.adopt_cdr(caller.partner, read, raw, now=timezone.now())
     kept_at = [quote(part.upper(), safe="") for part in (told.country_code, told.party_id)]
     path = "/".join([*kept_at, quote(told.id, safe="")])
     url = f"{settings.BERTH_BASE_URL}/ocpi/emsp/{dialect.VERSION}/cdrs/{path}"
@@ -42,15 +41,15 @@ def receive(request: HttpRequest, dialect: Dialect) -> HttpResponse:
 def kept(
     request: HttpRequest, dialect: Dialect, country_code: str, party_id: str, cdr_id: str
 ) -> HttpResponse:
-    partner = caller_of(request).partner
-    if not speaks_for(partner, country_code, party_id, "CPO"):
+    caller = caller_of(request)
+    if not tells_of(caller, country_code, party_id, "CPO"):
         raise nothing_here("CPO")
-    found = find_kept(partner, CDR, (country_code, party_id), cdr_id)
+    found = find_kept(caller.partner, CDR, (country_code, party_id), cdr_id)
     if found is None:
         raise RefusalError(Code.CLIENT_ERROR, "There is no such CDR here.", http=404)
     return ok(found.raw)
 
 
-def _check_party(partner: Partner, country_code: str, party_id: str) -> None:
-    if not speaks_for(partner, country_code, party_id, "CPO"):
+def _check_party(caller: Caller, country_code: str, party_id: str) -> None:
+    if not tells_of(caller, country_code, party_id, "CPO"):
         raise UnreadableError("party_id", "is not one of your CPO parties")

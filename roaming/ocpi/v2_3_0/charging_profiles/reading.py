@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from roaming.ocpi.asynchronous import bare, with_timeout
 from roaming.ocpi.shapes import Shape, read_shaped, shaped_as
 from roaming.ocpi.v2_3_0.charging_profiles.schemas import (
     ActiveChargingProfile,
@@ -14,7 +15,7 @@ from roaming.ocpi.v2_3_0.charging_profiles.schemas import (
 )
 from roaming.ocpi.wire_object import Notes, Read
 
-USUAL_TIMEOUT_S = 30
+KIND = "charging_profile_result"
 PERIOD = Shape("charging_profile_period", renamed={"startPeriod": "start_period"})
 # Some use the names of OCPP, of which OCPI says that its own are taken from.
 PROFILE = Shape(
@@ -57,28 +58,16 @@ def read_active(raw: Any) -> Read[ActiveChargingProfile]:
 
 
 def read_response(raw: Any) -> Read[ChargingProfileResponse]:
-    """A partner that names no time is given that of most."""
     notes = Notes()
-    shaped = shaped_as(raw, RESPONSE, notes)
-    if isinstance(shaped, dict) and "timeout" not in shaped:
-        notes.add("charging_profile_response.timeout_missing")
-        shaped["timeout"] = USUAL_TIMEOUT_S
+    shaped = with_timeout(shaped_as(raw, RESPONSE, notes), "charging_profile_response", notes)
     return read_shaped(ChargingProfileResponse, shaped, notes)
 
 
 def read_result(raw: Any) -> Read[ChargingProfileResult]:
     notes = Notes()
-    return read_shaped(ChargingProfileResult, shaped_as(_bare(raw, notes), RESULT, notes), notes)
+    return read_shaped(ChargingProfileResult, shaped_as(bare(raw, KIND, notes), RESULT, notes), notes)
 
 
 def read_active_result(raw: Any) -> Read[ActiveChargingProfileResult]:
     notes = Notes()
-    return read_shaped(ActiveChargingProfileResult, shaped_as(_bare(raw, notes), RESULT, notes), notes)
-
-
-def _bare(raw: Any, notes: Notes) -> Any:
-    """Wrapped in an envelope as some send it (as of commands: ocpi/ocpi issue 437)."""
-    if isinstance(raw, dict) and "result" not in raw and isinstance(raw.get("data"), dict):
-        notes.add("charging_profile_result.enveloped")
-        return raw["data"]
-    return raw
+    return read_shaped(ActiveChargingProfileResult, shaped_as(bare(raw, KIND, notes), RESULT, notes), notes)

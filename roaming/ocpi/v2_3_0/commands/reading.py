@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from roaming.ocpi.asynchronous import bare, with_timeout
 from roaming.ocpi.shapes import Shape, read_shaped, shaped_as
 from roaming.ocpi.v2_3_0.commands.schemas import CommandResponse, CommandResult
 from roaming.ocpi.wire_object import NOT_ASSIGNED, Notes, Read, WireObject
@@ -19,7 +20,6 @@ COMMAND = Shape(
     },
 )
 ANSWER = Shape("command_answer", lists=frozenset({"message"}))
-USUAL_TIMEOUT_S = 30
 MAY_BE_UNASSIGNED = ("evse_uid", "connector_id")
 
 
@@ -36,19 +36,11 @@ def read_command(model: type[C], raw: Any) -> Read[C]:
 
 
 def read_response(raw: Any) -> Read[CommandResponse]:
-    """A partner that names no time is given that of most."""
     notes = Notes()
-    shaped = shaped_as(raw, ANSWER, notes)
-    if isinstance(shaped, dict) and "timeout" not in shaped:
-        notes.add("command_response.timeout_missing")
-        shaped["timeout"] = USUAL_TIMEOUT_S
+    shaped = with_timeout(shaped_as(raw, ANSWER, notes), "command_response", notes)
     return read_shaped(CommandResponse, shaped, notes)
 
 
 def read_result(raw: Any) -> Read[CommandResult]:
-    """Bare, or wrapped in an envelope as some send it (ocpi/ocpi issue 437)."""
     notes = Notes()
-    if isinstance(raw, dict) and "result" not in raw and isinstance(raw.get("data"), dict):
-        notes.add("command_result.enveloped")
-        raw = raw["data"]
-    return read_shaped(CommandResult, shaped_as(raw, ANSWER, notes), notes)
+    return read_shaped(CommandResult, shaped_as(bare(raw, "command_result", notes), ANSWER, notes), notes)

@@ -13,7 +13,7 @@ from roaming import deviations
 from roaming.commands import received
 from roaming.commands.received import Asker, Place
 from roaming.models import ReceivedCommand
-from roaming.ocpi.auth import caller_of, own_party, speaking_party, speaks_for
+from roaming.ocpi.auth import caller_of, own_party, speaking_party, tells_of
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
 from roaming.ocpi.routes import Routes
@@ -40,7 +40,7 @@ def reserve_now(request: HttpRequest, dialect: Dialect) -> HttpResponse:
         lambda: received.reserve(
             asker,
             place,
-            token_in(_own_token(asker, told.token)),
+            token_in(_own_token(request, told.token)),
             told.expiry_date,
             told.reservation_id,
             told.authorization_reference or "",
@@ -60,7 +60,7 @@ def start_session(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     if told.connector_id and not told.evse_uid:
         raise RefusalError(Code.NOT_ENOUGH, "evse_uid: is required with connector_id")
     place = Place(told.location_id, told.evse_uid or "", told.connector_id or "")
-    token, reference = token_in(_own_token(asker, told.token)), told.authorization_reference or ""
+    token, reference = token_in(_own_token(request, told.token)), told.authorization_reference or ""
     return _answered(asker, lambda: received.start(asker, place, token, reference))
 
 
@@ -103,9 +103,9 @@ def asker_of(request: HttpRequest, response_url: str, raw: dict[str, Any]) -> As
     )
 
 
-def _own_token(asker: Asker, token: BookingToken) -> BookingToken:
+def _own_token(request: HttpRequest, token: BookingToken) -> BookingToken:
     """Raises UnreadableError: a network vouches for its own customers only."""
-    if not speaks_for(asker.partner, token.country_code, token.party_id, "EMSP"):
+    if not tells_of(caller_of(request), token.country_code, token.party_id, "EMSP"):
         raise UnreadableError("token.party_id", "is none of the eMSP parties of your credentials")
     return token
 

@@ -20,7 +20,7 @@ from roaming.mirror import partner_invoice_records
 from roaming.mirror.kept_objects import INVOICE_RECORD
 from roaming.mirror.values import ToldInvoiceRecord
 from roaming.models import PartnerObject
-from roaming.ocpi.auth import Caller, caller_of, speaks_for
+from roaming.ocpi.auth import Caller, caller_of, tells_of
 from roaming.ocpi.client_owned import Asked, ClientOwned, Held, answer, strict_address
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
@@ -78,7 +78,7 @@ def receive(request: HttpRequest, dialect: Dialect) -> HttpResponse:
     partner, to = caller.partner, _addressed(caller)
     read = dialect.invoice_records.read(raw)
     told = read.value
-    if not speaks_for(partner, told.country_code, told.party_id):
+    if not tells_of(caller, told.country_code, told.party_id):
         raise UnreadableError("party_id", "is not one of your parties")
     with transaction.atomic():
         adopted = partner_invoice_records.adopt_record(partner, read, raw, to=to, is_new=True, now=now)
@@ -94,7 +94,7 @@ def one(request: HttpRequest, dialect: Dialect, rest: str) -> HttpResponse:
     if len(parts) == 1 and request.method == "GET":
         return _of_ours(request, dialect, parts[0])
     module = InvoiceRecords(_addressed(caller))
-    address = strict_address(caller.partner, module, parts)
+    address = strict_address(caller, module, parts)
     return answer(request, module, Asked(caller.partner, dialect, address, timezone.now()))
 
 

@@ -54,6 +54,6 @@ class NetworkTokens(ClientOwned[ToldToken]):
 
 @routes.operation(METHODS, "/{path:rest}")
 def receive(request: HttpRequest, dialect: Dialect, rest: str) -> HttpResponse:
-    partner, module = caller_of(request).partner, NetworkTokens(kind_asked(request))
-    address = strict_address(partner, module, [part for part in rest.split("/") if part])
-    return answer(request, module, Asked(partner, dialect, address, timezone.now()))
+    caller, module = caller_of(request), NetworkTokens(kind_asked(request))
+    address = strict_address(caller, module, [part for part in rest.split("/") if part])
+    return answer(request, module, Asked(caller.partner, dialect, address, timezone.now()))
