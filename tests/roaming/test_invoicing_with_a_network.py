@@ -55,7 +55,7 @@ def partner(network: SimulatedPartner, platform: str, fleet: Organisation) -> Pa
     )
     particulars = {**BUYER, "legal_name": "Réseau SA", "vat_id": "FR40303265045", "country": "FRA"}
     Organisation.objects.filter(pk=invitation.partner.organisation_id).update(**particulars)
-    make_seller("Any depots", cpo_party_id="LPK")
+    make_seller(cpo_party_id="LPK")  # whom the network knows
     network.registration.register(platform, invitation.token_a)
     return Partner.objects.select_related("organisation").get(pk=invitation.partner.pk)
 
@@ -111,7 +111,7 @@ def test_a_network_bills_a_fleet_which_finds_one_line_too_dear_until_a_credit_se
 def test_a_network_reads_our_invoice_against_its_cdrs_and_writes_its_own_where_it_owes(
     network: SimulatedPartner, partner: Partner
 ) -> None:
-    site = make_site()
+    site = make_site(Organisation.objects.get(cpo_party_id="LPK"))
     charged = record(site, partner.organisation)
     bill_november(site.operator)
     with RunningSender():
@@ -139,7 +139,7 @@ def test_what_a_network_lost_is_found_by_asking_and_told_again_the_way_it_takes_
     network: SimulatedPartner, partner: Partner, clock: Any
 ) -> None:
     clock.move_to(ISSUED)
-    site = make_site()
+    site = make_site(Organisation.objects.get(cpo_party_id="LPK"))
     record(site, partner.organisation)
     bill_november(site.operator)
     with RunningSender():
