@@ -19,6 +19,7 @@ from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, Ter
 from bookings.rules import owner_checks
 from bookings.rules.agreements import guests_admit
 from bookings.rules.identification import fellows, identify, needs_secret
+from bookings.rules.left_evses import was_just_at
 from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
 from depots.gate import Authorization, OwnerQuestion
 from depots.models import Charger, Depot, Evse
@@ -274,9 +275,11 @@ class _Slots:
         return occupancy.has_begun(booking, is_free=evse.pk not in self._inside, now=self.now)
 
     def is_alternative(self, booking: Booking, evse: Evse) -> bool:
-        """A driver who takes another free EVSE of what was booked uses the booking there."""
+        """A driver who takes another free EVSE of what was booked, or the one that it was at until a moment ago, uses the booking
+        there."""
         is_free = self.holder(evse.pk) is None and not self.is_closed(evse.pk)
-        return is_free and booking.option.evses.filter(pk=evse.pk).exists()
+        is_of_it = is_free and booking.option.evses.filter(pk=evse.pk).exists()
+        return is_of_it or (is_free and was_just_at(booking, evse, now=self.now))
 
     def left_early(self, opened: list[Booking]) -> list[Booking]:
         """Bookings that were over before their time: a truck whose session broke off starts again, and one that started

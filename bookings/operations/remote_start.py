@@ -5,15 +5,26 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from bookings.actors import Actor, ActorKind
 from bookings.core import calendars, lifecycle, occupancy
+from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking, lock_bookings
 from bookings.core.versions import SEEN_WHOLE, check_version
-from bookings.errors import ChargerOffline, EvseInUse, EvseUnknown, NotYetStartable, WrongStatus
+from bookings.errors import (
+    ChargerOffline,
+    EvseInUse,
+    EvseUnknown,
+    NotYetStartable,
+    TokenElsewhere,
+    WrongStatus,
+)
 from bookings.models import Booking, BookingStatus, KeptEvse
 from bookings.operations import kept_evses
-from bookings.rules.entitlement import TokenName
+from bookings.rules.entitlement import TokenName, carried
 from bookings.rules.identification import token_for
+from bookings.rules.left_evses import was_just_at
 from bookings.rules.own_slots import is_own, session_at, session_under_way
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Evse
@@ -26,8 +37,6 @@ State = ChargerCommand.State
 
 # A driver who waits beside the truck; what a charger did not get by then it need not do any more.
 WAITS = timedelta(seconds=35)
-# A driver on the way to the EVSE that was told first still starts there.
-MOVED_FOR = timedelta(minutes=15)
 EVENT = {Action.REMOTE_START: "remote_start", Action.REMOTE_STOP: "remote_stop"}
 
 
@@ -44,7 +53,8 @@ def start_remotely(
     secret. `left_evse`: the truck stands at the one that the booking has just been moved away from.
 
     Once more while the charger has not answered is the same command. Raises WrongStatus, NotYetStartable, EvseInUse,
-    ChargerOffline, EvseUnknown, or ChangedMeanwhile when it is another place, time or vehicle than in `seen_version`.
+    ChargerOffline, EvseUnknown, TokenElsewhere, or ChangedMeanwhile when it is another place, time or vehicle than in
+    `seen_version`.
     """
     with calendars.one_operation():
         booking = lock_booking(booking_id, also=[left_evse.pk] if left_evse else [])
@@ -53,6 +63,8 @@ def start_remotely(
         evse = _evse_to_start(booking, left_evse, now)
         _check_free(booking, evse.pk)
         charger = _online(evse.charger, now)
+        if with_token is not None and not booking.tokens.exists():
+            _give_token(booking, with_token)
         name, kind = _token(booking, charger, with_token)
         payload = {
             "evse": evse.number, "token": name, "token_type": kind, "group": booking.group,
@@ -130,16 +142,25 @@ def _evse_to_start(booking: Booking, left_evse: Evse | None, now: datetime) -> E
         raise ChargerOffline
     if left_evse is None or left_evse.pk == booking.evse_id:
         return booking.evse
-    if not was_moved_from(booking, left_evse, since=now - MOVED_FOR):
+    if not was_just_at(booking, left_evse, now=now):
         raise EvseUnknown(f"The booking is at EVSE {booking.evse.uid}.")
     if occupancy.others_in(left_evse.pk, Period(now, booking.ends_at), holder=booking.pk):
         raise EvseUnknown(f"EVSE {left_evse.uid} is taken; the booking is at EVSE {booking.evse.uid}.")
     return left_evse
 
 
-def was_moved_from(booking: Booking, evse: Evse, *, since: datetime) -> bool:
-    changes = booking.events.filter(kind="changed", at__gte=since)
-    return changes.filter(detail__before__evse=evse.uid).exists()
+def _give_token(booking: Booking, named: TokenName) -> None:
+    """A booking that names no token has the one that its eMSP starts it with from then on. Raises TokenElsewhere."""
+    tokens = carried([named], booking.fleet, (booking.customer_country, booking.customer_party))
+    occupancy.queue_to_claim(booking.terms, tokens, [])
+    with (
+        violation_raises({"claim_token_once": TokenElsewhere("The token is booked elsewhere at that time.")}),
+        transaction.atomic(),
+    ):
+        occupancy.claim(booking, tokens)
+    for token in tokens:
+        token.booking = booking
+        token.save()
 
 
 def _token(booking: Booking, charger: Charger, asked: TokenName | None) -> tuple[str, str]:

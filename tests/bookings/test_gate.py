@@ -12,7 +12,18 @@ from bookings.models import Booking, Token
 from depots.models import Evse, Organisation
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, commands, evse_online
 from tests.bookings.gate_questions import ask
-from tests.factories import NOW, at, make_depot, make_fleet, make_operator, make_vehicle, open_depot, slot
+from tests.factories import (
+    MANAGER,
+    NOW,
+    at,
+    change_slot,
+    make_depot,
+    make_fleet,
+    make_operator,
+    make_vehicle,
+    open_depot,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +60,21 @@ def test_a_blocked_card_opens_nothing_in_the_slot_it_was_booked_for(anywhere):
     Token.objects.update(is_blocked=True)
 
     assert ask(evse, booking.tokens.get().uid, anywhere=anywhere) == (False, "blocked")
+
+
+@pytest.mark.parametrize("anywhere", [True, False])
+def test_a_booking_that_was_moved_opens_for_a_while_where_it_was(anywhere):
+    depot = make_depot(terms={**TERMS, "walk_in": "own"})
+    booked, second, third = evse_online(depot), evse_online(depot), evse_online(depot)
+    booking = book(booked)
+    uid = booking.tokens.get().uid
+    for evse, now in ((second, at(9, 45)), (third, at(9, 50))):
+        change_slot(booking_id=booking.pk, by="depot", evse=evse, actor=MANAGER, now=now)
+
+    assert ask(second, uid, at(10, 4), anywhere=anywhere) == (True, "")
+    assert ask(second, uid, at(10, 6), anywhere=anywhere) == (False, "elsewhere")
+    for evse in (booked, third):  # what was booked, and where it is
+        assert ask(evse, uid, at(10, 6), anywhere=anywhere) == (True, "")
 
 
 def test_another_fleets_copy_of_a_card_does_not_unblock_it_in_a_booked_slot():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from bookings.gate import may_charge
 from bookings.models import Booking, BookingStatus, Token
 from bookings.operations import cancel_booking, start_charging
 from depots.models import ChargerCommand, ChargingSession
@@ -146,6 +147,29 @@ def test_start_with_the_booking_s_reference_is_the_booking_s_session(caller: Cal
     assert started.status == BookingStatus.CHARGING
     assert started.authorization_reference == "BK-REF"
     assert received().booking == booking
+
+
+def test_a_booking_without_tokens_has_the_one_that_it_is_started_with(caller: Caller) -> None:
+    """By OCPI only who names its reference opens it; OCPP 1.6 then knows nothing but the token."""
+    evse = online_evse()
+    made = caller.book(option_of(evse), slot(8, 9), tokens=[], authorization_reference="BK-REF")
+
+    def lets_in() -> bool:
+        return may_charge(
+            charger=evse.charger, evse=evse, token_uid="04A1B2C3", token_type="RFID", now=NOW
+        ).allowed
+
+    assert not lets_in()
+    assert (
+        data(command(caller, "START_SESSION", evse, authorization_reference="BK-REF"))["result"] == "ACCEPTED"
+    )
+
+    booking = Booking.objects.get(reference=data(made)["id"])
+    assert [(t.uid, t.country_code, t.party_id) for t in booking.tokens.all()] == [
+        ("04A1B2C3", *caller.party)
+    ]
+    assert lets_in()
+    assert ChargerCommand.objects.latest("pk").payload["token"] == "04A1B2C3"
 
 
 def test_start_without_a_booking_is_by_the_depot_s_rule(caller: Caller) -> None:
