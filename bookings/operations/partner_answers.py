@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,8 @@ class RemoteState:
     """A partner's truth about one of our bookings at its depot; None is "not told".
 
     `status` is ours for its `remote_status`; `decision` answers the ask we are waiting for; `cancelled_by` and
-    `cancel_reason` belong to a cancellation. With `ask_id` all of it is about that ask, and nothing once it is settled.
+    `cancel_reason` belong to a cancellation. `terms` are those it was accepted under, as far as they were told. With `ask_id` all
+    of it is about that ask, and nothing once it is settled.
     """
 
     remote_status: str = ""
@@ -38,6 +39,7 @@ class RemoteState:
     cancelled_by: str = ""
     cancel_reason: str = ""
     ask_id: int | None = None
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 # What a partner says may mean one thing or another, depending on what was asked: it is read under the lock.
@@ -120,6 +122,9 @@ def _take_facts(booking: Booking, state: RemoteState) -> tuple[list[str], dict[s
         shown["period"] = state.period.as_json()
         booking.period = state.period
         fields += ["starts_at", "ends_at"]
+    if (terms := {**booking.terms_json, **state.terms}) != booking.terms_json:
+        booking.terms_json = terms
+        fields.append("terms_json")
     evse = _evse_told(booking, state)
     if evse is not None and evse.pk != booking.evse_id:
         if booking.evse_id is not None:  # the first one is what was asked for, not a change of it

@@ -242,8 +242,7 @@ def _without_nearest(offer: SlotOffer) -> str:
 def _state(live: Evse, now: datetime) -> SafeString:
     """What its charger says now, where the page's script finds it; what a partner has said of it, and when."""
     if live.charger is None:
-        told = f", told {timesince(live.status_at, now)} ago" if live.status_at else ""
-        state = RowState(live, None, is_online=True)
+        state, told = RowState(live, None, is_online=True), f", told {timesince(live.updated_at, now)} ago"
     else:
         state, told = RowState(live, None, is_online(live.charger, now=now)), ""
     return format_html(

@@ -10,17 +10,16 @@ from django.db import transaction
 
 from bookings.models import BookingOption, OfferedSlot, TermsOverride
 from bookings.rules.tariff_bindings import Owner
-from bookings.rules.terms import LIMITS, Terms
+from bookings.rules.terms import Terms
 from depots.models import Connector, Depot, Evse
 from roaming.mirror import partner_tariffs, pool_prices
 from roaming.mirror.partner_places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
 from roaming.mirror.pool_prices import uid_of_all
-from roaming.mirror.values import NEVER_MIN, ToldOffer
+from roaming.mirror.told_terms import within_limits
+from roaming.mirror.values import ToldOffer
 from roaming.models import Partner
 from roaming.ocpi.wire_object import folded
 
-# Deadlines are the partner's to judge; on lengths of time our own pages and tables rely.
-WITHIN_LIMITS = set(LIMITS) - {"change_until_min", "cancel_until_min"}
 # What a calendar shows is what can be asked for, so no horizon, lead time or hours of ours come on top.
 ANY_TIME = {"lead_min": 0, "horizon_days": 365, "turnaround_min": 0, "approval": True}
 
@@ -122,16 +121,9 @@ def _keep_terms(option: BookingOption, told: ToldOffer) -> None:
     """The partner's terms within what our tables hold; the step is the finest of its calendars."""
     steps = [slot.step_min for slot in told.slots if slot.step_min]
     kept: dict[str, Any] = {**ANY_TIME, "slot_step_min": min(steps, default=1), "min_duration_min": 0}
-    kept |= {name: _minutes(value) if name.endswith("_min") else value for name, value in told.terms.items()}
+    kept |= told.terms
     kept["max_duration_min"] = kept.get("max_duration_min") or max(Terms().max_duration_min, 24 * 60)
-    for name in set(kept) & WITHIN_LIMITS:
-        kept[name] = None if kept[name] is None else LIMITS[name].nearest(kept[name])
-    TermsOverride.objects.update_or_create(option=option, defaults=kept)
-
-
-def _minutes(told: float | None) -> int | None:
-    """Whole minutes that fit the column; a fraction is not worth an argument."""
-    return None if told is None else min(int(told), NEVER_MIN)
+    TermsOverride.objects.update_or_create(option=option, defaults=within_limits(kept))
 
 
 def _keep_slots(option: BookingOption, told: ToldOffer) -> None:

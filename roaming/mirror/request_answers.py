@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bookings.models import Booking, BookingRequest, BookingStatus
 from bookings.operations import RemoteState
 from depots.periods import Period
+from roaming.mirror.told_terms import within_limits
 from roaming.mirror.values import ToldBooking, ToldEntry, ToldRequest
 from roaming.ocpi.times import read_time, time_out
 
@@ -64,6 +65,7 @@ def state_of(
         reason=reason,
         cancelled_by=str(_cancelled_by(told, request).value) if is_cancelled else "",
         cancel_reason=told.cancel_reason if is_cancelled else "",
+        terms=within_limits(told.terms) if is_granted else {},
     )
 
 

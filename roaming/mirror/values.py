@@ -6,7 +6,7 @@ Times are aware UTC, lengths cm, weights kg, powers W. None is what was not told
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -176,7 +176,8 @@ class ToldEntry:
 @dataclass(frozen=True)
 class ToldBooking:
     """A booking of ours at a partner's depot. `told_status` is the partner's word, `status` ours for it (None: it says
-    nothing we could follow); CHARGING comes when the session starts, and nothing comes when it ends."""
+    nothing we could follow); CHARGING comes when the session starts, and nothing comes when it ends. `terms` are those that it
+    was accepted under, as far as they were told, in the columns of ToldOffer."""
 
     id: str
     request_id: str
@@ -191,6 +192,7 @@ class ToldBooking:
     cancel_reason: str
     history: tuple[ToldEntry, ...]
     last_updated: datetime
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ToldToken(NamedTuple):

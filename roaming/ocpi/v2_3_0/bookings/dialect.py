@@ -65,7 +65,7 @@ def read_offer(partner: Partner, raw: Any) -> Read[ToldOffer]:
 
 def read(partner: Partner, raw: Any) -> Read[ToldBooking]:
     told = reading.read_booking(raw, power_unit=_power_unit(partner))
-    return Read(emsp_mapping.booking_in(told.value), told.deviations)
+    return Read(emsp_mapping.booking_in(told.value, reading.terms_told(raw)), told.deviations)
 
 
 def _power_unit(partner: Partner) -> str:

@@ -5,7 +5,7 @@ What a partner says becomes the mirror's own values; what they mean for us is de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from math import ceil
 from typing import Any
@@ -67,7 +67,18 @@ def request_out(booking: Booking, request: BookingRequest, only_evse: str) -> sc
     return read(schemas.BookingRequest, {k: v for k, v in body.items() if v is not None}, Notes())
 
 
-def booking_in(told: schemas.Booking) -> ToldBooking:
+# By which fields of a booking's own terms ours are told; what is not told is as the offer has it.
+TOLD_BY = {
+    "change_until_min": {"change_until_minutes", "change_not_allowed"},
+    "cancel_until_min": {"cancel_until_minutes"},
+    "early_start_min": {"early_start_allowed", "early_start_time"},
+    "late_stop_min": {"late_stop_allowed", "late_stop_time"},
+    "no_show_min": {"noshow_timeout"},
+}
+
+
+def booking_in(told: schemas.Booking, terms_told: Collection[str] = ()) -> ToldBooking:
+    """`terms_told` are the fields of its terms that were there (reading.terms_told)."""
     option, cancelled = told.booking_option, told.canceled
     power = told.period.min_power or told.period.max_power
     return ToldBooking(
@@ -84,6 +95,11 @@ def booking_in(told: schemas.Booking) -> ToldBooking:
         cancel_reason=cancelled.cancellation_reason.value if cancelled else "UNKNOWN",
         history=tuple(_entry_in(entry) for entry in told.booking_requests),
         last_updated=told.last_updated,
+        terms={
+            name: value
+            for name, value in _terms_in(told.booking_terms).items()
+            if not TOLD_BY.get(name, set()).isdisjoint(terms_told)
+        },
     )
 
 

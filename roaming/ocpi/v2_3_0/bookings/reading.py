@@ -139,6 +139,13 @@ def read_booking(raw: Any, *, power_unit: str = "auto") -> Read[Booking]:
     return read_shaped(Booking, shaped, notes)
 
 
+def terms_told(raw: Any) -> frozenset[str]:
+    """The fields of a Booking's terms that are there, under the names of 1.1."""
+    shaped = shaped_as(raw, BOOKING, Notes())
+    terms = shaped.get("booking_terms") if isinstance(shaped, dict) else None
+    return frozenset(terms) if isinstance(terms, dict) else frozenset()
+
+
 def read_booking_location(raw: Any, *, power_unit: str = "auto") -> Read[BookingLocation]:
     notes = Notes()
     shaped = shaped_as(raw, BOOKING_LOCATION, notes)

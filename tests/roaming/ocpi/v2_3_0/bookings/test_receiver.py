@@ -281,6 +281,24 @@ def test_the_partners_answer_arrives_as_a_push(caller: Caller, ours: Booking) ->
     assert data(caller.get(path(ours.request_id))) == booking(ours)
 
 
+def test_a_booking_has_the_terms_it_was_accepted_under_else_those_of_its_offer(
+    caller: Caller, ours: Booking
+) -> None:
+    """ocpi.md 4, row 48."""
+    terms = {"cancel_until_minutes": 5, "noshow_timeout": 20, "late_stop_allowed": True, "late_stop_time": 15}
+
+    assert code(caller.send("PUT", path(), booking(ours, booking_terms=terms))) == (201, 1000)
+
+    ours.refresh_from_db()
+    kept = ours.terms
+    assert (kept.cancel_until_min, kept.no_show_min, kept.late_stop_min) == (5, 20, 15)
+    assert (kept.change_until_min, kept.min_duration_min) == (60, 30), "as the offer has them"
+    later = {"booking_terms": {"change_not_allowed": True}, "last_updated": "2030-01-15T08:30:00Z"}
+    assert code(caller.send("PATCH", path(), later)) == (200, 1000)
+    ours.refresh_from_db()
+    assert (ours.terms.cancel_until_min, ours.terms.change_until_min) == (5, 10**6)
+
+
 def test_a_booking_under_its_request_id_is_the_same_booking(
     caller: Caller, ours: Booking, partner: Partner
 ) -> None:
