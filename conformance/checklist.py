@@ -8,12 +8,17 @@ from contextlib import suppress
 
 from conformance.checks import (
     cpo_changes,
+    cpo_decisions,
+    cpo_no_show,
     cpo_offers,
     cpo_requests,
     cpo_steps,
+    cpo_visit,
     emsp,
+    emsp_dispatcher,
     getting_in,
     leaving,
+    money,
     other_modules,
     transport,
 )
@@ -25,10 +30,14 @@ from conformance.wire import Caller, NoAnswer
 AT_A_CPO: tuple[Line, ...] = (
     *cpo_offers.LINES, *cpo_requests.LINES, *cpo_changes.LINES, *cpo_offers.AFTER_BOOKING,
 )  # fmt: skip
+# What somebody at the other side, or time, has a part in: last, so that all else is judged when nobody comes.
+WITH_SOMEBODY_THERE: tuple[Line, ...] = (
+    *emsp_dispatcher.LINES, *cpo_decisions.LINES, *cpo_visit.LINES, *cpo_no_show.LINES,
+)  # fmt: skip
 EVERY_LINE: tuple[Line, ...] = (
     *getting_in.WITH_TOKEN_A, *getting_in.HANDSHAKE, *getting_in.REGISTERED, *getting_in.AT_THE_END,
     *transport.LINES, *transport.AT_THE_END, *cpo_offers.OFFERS, *AT_A_CPO, *cpo_offers.AT_THE_END, *emsp.LINES,
-    *other_modules.LINES, *leaving.LINES,
+    *other_modules.LINES, *money.LINES, *WITH_SOMEBODY_THERE, *leaving.LINES,
 )  # fmt: skip
 
 
@@ -72,7 +81,7 @@ def _carry_out(run: Run) -> None:
         _judge(run, transport.LINES)
         _judge(run, AT_A_CPO)
         _judge(run, emsp.LINES)
-        _judge(run, other_modules.LINES)
+        _judge(run, (*other_modules.LINES, *money.LINES, *WITH_SOMEBODY_THERE))
         _judge(run, getting_in.AT_THE_END)
         _judge(run, (*transport.AT_THE_END, *cpo_offers.AT_THE_END))
         _take_back(run)
@@ -101,6 +110,7 @@ def _quietly(run: Run, step: Callable[[Run], object]) -> None:
 def _take_back(run: Run) -> None:
     if CPO in run.roles:
         _quietly(run, cpo_steps.cancel_all)
+        _quietly(run, cpo_visit.withdraw)
     if EMSP in run.roles:
         _quietly(run, emsp.withdraw)
 

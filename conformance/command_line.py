@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from argparse import ArgumentParser, Namespace
 
-from conformance import checklist
+from conformance import checklist, specification
 from conformance.report import Report
 from conformance.run import CPO, EMSP, Settings
 
@@ -13,6 +14,16 @@ HELP = (
     "Check an OCPI implementation with Bookings from outside: register as a partner with a server of our own, go "
     "through the checklist, cancel what was booked, and leave. Exit code 1 when a line failed."
 )
+
+
+# What somebody at the platform is given so many seconds for, and the lines that are judged by it. Without, nobody is asked.
+WAITS = {
+    "booking": ("for somebody at the platform to book with us, cancel, and book again", "72, 73, 77, 78"),
+    "decision": ("for somebody there to approve, refuse and cancel what we booked", "35, 45 to 47, 54"),
+    "vehicle": ("for a vehicle there to charge on a booking of ours", "56, 57, 82"),
+    "no-show": ("for a booking to run out that nobody comes to; it may cost a fee", "50, 55, 84"),
+    "resync": ("for somebody there to have all of our lists read anew", "28"),
+}
 
 
 class UnusableOptionsError(Exception):
@@ -44,9 +55,22 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--patience", type=float, default=45.0, metavar="SECONDS", help="how long a push may take"
     )
     parser.add_argument(
-        "--wait-booking", type=float, default=0.0, metavar="SECONDS",
-        help="how long to wait for somebody at the platform who books with us, and cancels",
+        "--ocpi-version",
+        choices=specification.VERSIONS,
+        default="",
+        help="agree on this one (default: the newest)",
+    )
+    parser.add_argument(
+        "--place", action="append", default=[], metavar="ID", dest="places",
+        help="a BookingLocation that may be booked (default: any; may be given several times)",
     )  # fmt: skip
+    for name, (what, _) in WAITS.items():
+        parser.add_argument(f"--wait-{name}", type=float, default=0.0, metavar="SECONDS", help=what)
+    parser.add_argument(
+        "--post-cdrs",
+        action="store_true",
+        help="post a CDR of nobody's session, and the credit that takes it back",
+    )
 
 
 def check(options: Namespace) -> Report:
@@ -68,11 +92,24 @@ def check(options: Namespace) -> Report:
         party=(party[1], party[2]),
         patience_s=options.patience,
         wait_booking_s=options.wait_booking,
+        wait_decision_s=options.wait_decision,
+        wait_vehicle_s=options.wait_vehicle,
+        wait_no_show_s=options.wait_no_show,
+        wait_resync_s=options.wait_resync,
+        posts_cdrs=options.post_cdrs,
+        places=tuple(options.places),
+        version=options.ocpi_version,
+        say=_say,
     )
     try:
         return checklist.check(settings, listen=(host.strip("[]"), int(port)), public_url=options.public_url)
     except OSError as error:
         raise UnusableOptionsError(f"--listen: cannot listen on {options.listen}: {error}.") from error
+
+
+def _say(sentence: str) -> None:
+    """On standard error: the report is all that standard output gets."""
+    print(sentence, file=sys.stderr, flush=True)
 
 
 def written(report: Report, *, as_json: bool) -> str:

@@ -127,3 +127,37 @@ class CpoObjects:
             "start_date_time": at,
             "dimensions": [{"type": "ENERGY", "volume": 1.5}, {"type": "TIME", "volume": 0.25}],
         }
+
+    def cdr(self, emsp: Party, version: str) -> Json:
+        """Of a session that nobody had, over an hour of yesterday: 1.50 kWh for 1.00 and its tax."""
+        begin = self._day - timedelta(days=1)
+        session = self.session(emsp, 9)
+        price = {"before_taxes": 1.0, "taxes": [{"name": "VAT", "percentage": 20, "amount": 0.2}]}
+        return {
+            **self.owner, "id": f"{self._prefix}-D{datetime.now(UTC):%y%m%d%H%M%S}", "start_date_time": time_text(begin),
+            "end_date_time": time_text(begin + timedelta(hours=1)), "session_id": session["id"],
+            "cdr_token": session["cdr_token"], "auth_method": "WHITELIST", "cdr_location": self._cdr_location(),
+            "currency": "EUR", "tariffs": [], "charging_periods": [self._cdr_period(begin)],
+            "total_cost": price if version == "2.3.0" else {"excl_vat": 1.0, "incl_vat": 1.2},
+            "total_energy": 1.5, "total_time": 1.0, "last_updated": self.newer(),
+        }  # fmt: skip
+
+    def _cdr_period(self, begin: datetime) -> Json:
+        return {**self.charging_period(0), "start_date_time": time_text(begin)}
+
+    def _cdr_location(self) -> Json:
+        place = self.location()
+        kept = ("id", "name", "address", "city", "postal_code", "country", "coordinates")
+        return {
+            **{name: place[name] for name in kept}, "evse_uid": self.evse_uids[0], "evse_id": "#NA", "connector_id": "1",
+            "connector_standard": "IEC_62196_T2_COMBO", "connector_format": "CABLE", "connector_power_type": "DC",
+        }  # fmt: skip
+
+    def credit_of(self, record: Json, version: str) -> Json:
+        """All of it copied but total_cost, which is negated."""
+        price = {"before_taxes": -1.0, "taxes": [{"name": "VAT", "percentage": 20, "amount": -0.2}]}
+        return {
+            **record, "id": f"{record['id']}-C", "credit": True, "credit_reference_id": record["id"],
+            "total_cost": price if version == "2.3.0" else {"excl_vat": -1.0, "incl_vat": -1.2},
+            "last_updated": self.newer(),
+        }  # fmt: skip

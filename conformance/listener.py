@@ -18,6 +18,7 @@ from conformance.wire import Json, authorization, time_text
 LOOK_S = 0.1
 PAGE = 2
 LARGEST = 4 * 1024 * 1024
+HUNG_UP = 0  # in place of an HTTP status
 # Identifier, what we are in it, and where it lies below a version.
 MODULES = (
     ("locations", "EMSP", "RECEIVER"), ("tariffs", "EMSP", "RECEIVER"), ("sessions", "EMSP", "RECEIVER"),
@@ -31,7 +32,7 @@ MODULES = (
 
 @dataclass(frozen=True)
 class Call:
-    """What came in, and what was answered. `path` has no query; header names are in lower case."""
+    """What came in, and what was answered (`status` HUNG_UP: nothing). `path` has no query; header names are in lower case."""
 
     method: str
     path: str
@@ -57,7 +58,7 @@ class Shown:
     failing: int = 0  # an HTTP status that all but versions and details answer
     lists: dict[str, list[Json]] = field(default_factory=dict)  # path below cpo/{version}/ → objects
     foreign_next: str = ""  # a `Link` to somebody else's host, on the list of locations
-    on_request: Callable[[Json], Json] | None = None  # the Booking for a BookingRequest
+    on_request: Callable[[Json], Json] | None = None  # the Booking for a BookingRequest; None: hang up
 
 
 class Listener:
@@ -95,7 +96,7 @@ class Listener:
     def keep(self, call: Call) -> None:
         with self._news:
             self.calls.append(call)
-            if call.is_push and call.status < 300 and isinstance(call.body, dict):
+            if call.is_push and HUNG_UP < call.status < 300 and isinstance(call.body, dict):
                 self.held[call.path] = call.body
             self._news.notify_all()
 
@@ -159,7 +160,8 @@ class Listener:
     ) -> tuple[int, Json, dict[str, str]]:
         below = below.rstrip("/")
         if method == "POST" and below == "bookings" and self.shown.on_request:
-            return 201, self.shown.on_request(body), {}
+            booking = self.shown.on_request(body)
+            return (201, booking, {}) if booking is not None else (HUNG_UP, None, {})
         if method != "GET":
             return (200, None, {}) if method in ("PUT", "PATCH") else (405, None, {})
         if below in ("locations", "tariffs", "sessions", "cdrs", "bookings", "bookings/booking_locations"):
@@ -215,6 +217,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status, data, more = 401, None, {}
         self.listener.keep(Call(self.command, path, query, headers, body, status, time.monotonic()))
+        if status == HUNG_UP:
+            self.close_connection = True
+            return
         with suppress(OSError):
             self._say(status, data, headers, more)
 

@@ -43,7 +43,16 @@ class Settings:
     roles: tuple[str, ...]  # of the platform that is checked; empty: whatever it offers
     party: Party
     patience_s: float = 45.0  # how long a push may take
-    wait_booking_s: float = 0.0  # how long somebody at the other side is given to book with us
+    # How long somebody at the other side is given to do what the run asks for; 0: nobody is asked, and the lines skip.
+    wait_booking_s: float = 0.0  # to book with us, and cancel
+    wait_decision_s: float = 0.0  # to approve, refuse and cancel what we booked
+    wait_vehicle_s: float = 0.0  # to have a vehicle charge on a booking of ours
+    wait_resync_s: float = 0.0  # to have all of our lists read anew
+    wait_no_show_s: float = 0.0  # until a booking that nobody comes to has run out
+    posts_cdrs: bool = False  # a record, and the credit that takes it back
+    places: tuple[str, ...] = ()  # ids of the BookingLocations that may be booked; empty: any
+    version: str = ""  # empty: the newest that both speak
+    say: Callable[[str], None] = lambda _: None  # what somebody is asked to do, in a sentence
 
 
 @dataclass
@@ -143,6 +152,19 @@ class Run:
         if found:
             raise Fault(f"{name}: " + "; ".join(found[:3]))
 
+    def have_done(
+        self, what: str, is_it: Callable[[Call], bool], *, within_s: float, mark: int | None = None
+    ) -> Call:
+        """Ask somebody at the other side, unless it is done already, and wait for the call that shows it. Raises Skipped."""
+        mark = self.listener.mark if mark is None else mark
+        found = self.listener.wait(is_it, mark=mark, within_s=0)
+        if found is None:
+            self.settings.say(f"Within {within_s:.0f} s: {what}.")
+            found = self.listener.wait(is_it, mark=mark, within_s=within_s)
+        if found is None:
+            raise Skipped(f"nobody did this within {within_s:.0f} s: {what}")
+        return found
+
     # Booking with a CPO
 
     @property
@@ -230,24 +252,32 @@ class Run:
 
     def pushed(self, booking: Json, *, mark: int, status: str = "") -> Call | None:
         """The push of a booking (in a status) to our Receiver, waiting for it if need be."""
-
-        def is_it(call: Call) -> bool:
-            return (
-                call.method in ("PUT", "PATCH")
-                and call.path.upper().endswith(
-                    (f"/{booking['id']}".upper(), f"/{booking['request_id']}".upper())
-                )
-                and (
-                    not status
-                    or (isinstance(call.body, dict) and call.body.get("reservation_status") == status)
-                )
-                and call.status < 300
-            )
-
+        is_it = push_of(booking, status)
         return self.listener.wait(is_it, mark=mark, within_s=self.settings.patience_s)
+
+    def booking_now(self, booking: Json) -> Json:
+        """A booking of ours as the platform's list has it. Raises Fault."""
+        for one in self.list(self.bookings_url):
+            if one["id"] == booking["id"]:
+                return one
+        raise Fault(f"{booking['id']} is not in the list of our bookings")
 
 
 CANCELLED_BY_EMSP = {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}
+
+
+def push_of(booking: Json, status: str = "") -> Callable[[Call], bool]:
+    """Is a call one that tells this booking (in this status)?"""
+    ends = (f"/{booking['id']}".upper(), f"/{booking['request_id']}".upper())
+
+    def is_it(call: Call) -> bool:
+        told = call.body if isinstance(call.body, dict) else {}
+        is_told = (
+            call.method in ("PUT", "PATCH") and call.path.upper().endswith(ends) and 0 < call.status < 300
+        )
+        return is_told and (not status or told.get("reservation_status") == status)
+
+    return is_it
 
 
 def not_judged(reason: str) -> Check:

@@ -24,7 +24,12 @@ def own_offers(run: Run) -> str:
         run.conforms("BookingLocation", place)
     if not run.places:
         raise Fault("no BookingLocation is offered: nothing can be booked")
-    return f"{len(run.places)} of them; what another eMSP sees was not looked at"
+    told = f"{len(run.places)} of them; what another eMSP sees was not looked at"
+    wanted = {name.upper() for name in run.settings.places}
+    run.places = [place for place in run.places if not wanted or place["id"].upper() in wanted]
+    if not run.places:
+        raise Fault(f"--place {' '.join(run.settings.places)}: not among {told}")
+    return told
 
 
 def find_place(run: Run) -> None:

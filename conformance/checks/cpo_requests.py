@@ -1,4 +1,4 @@
-"""What a CPO makes of a first BookingRequest, lines 34 to 44."""
+"""What a CPO makes of a first BookingRequest, lines 34 and 36 to 44."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from conformance.checks.cpo_steps import (
 from conformance.run import CPO, Fault, Line, Run, Skipped
 from conformance.wire import Answer, Json
 
-NEEDS_A_PERSON = "needs a person at the other side to decide"
-
 
 def create(run: Run) -> str:
     if run.place is None:
@@ -37,14 +35,6 @@ def create(run: Run) -> str:
         raise Fault("the calendar still shows the booked time as free")
     run.noted["created"] = (booking, span, after, mark)
     return ""
-
-
-def manual(run: Run) -> str:
-    if "PENDING" not in run.noted:
-        raise Skipped("no BookingLocation that was tried waits for an approval")
-    _, booking = run.noted["PENDING"]
-    require_state(booking, "PENDING", "PENDING", entries=1)
-    raise Skipped(f"a booking waits as it should; its approval {NEEDS_A_PERSON}")
 
 
 def taken(run: Run) -> str:
@@ -169,7 +159,6 @@ def _need_second(answers: list[Answer]) -> None:
 
 LINES = (
     Line(34, "A valid request gives 201, RESERVED, ACCEPTED, and the time is gone", create, CPO),
-    Line(35, "Where a person decides: PENDING, and the decision is pushed", manual, CPO),
     Line(36, "A taken slot gives 1000, REJECTED and DECLINED", taken, CPO),
     Line(37, "An unknown location or BookingLocation gives 2003", unknown_place, CPO),
     Line(38, "A party that is not the caller's gives 2001", foreign_party, CPO),

@@ -1,17 +1,17 @@
-"""Bookings of an eMSP, lines 25 to 28 and 64 to 78: we are a CPO that offers, and tells of bookings."""
+"""Bookings of an eMSP, lines 22, 25 to 28, 64 to 71 and 74 to 76: we are a CPO that offers, and tells of bookings."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from conformance.checks import emsp_dispatcher
 from conformance.checks.deviating_objects import DEVIATIONS, as_edition_1_0
 from conformance.cpo_objects import CpoObjects
 from conformance.listener import Call
-from conformance.run import CANCELLED_BY_EMSP, EMSP, Fault, Line, Run, Skipped
+from conformance.run import EMSP, Fault, Line, Run, Skipped
 from conformance.wire import Answer, Json, Party
 
-NEEDS_A_DISPATCHER = "needs a dispatcher of theirs who books with us (--wait-booking SECONDS)"
 ALIASES = "bookinglocations"
 
 
@@ -25,12 +25,7 @@ def show(run: Run) -> None:
         "locations": [mine.location(number) for number in (1, 2, 3)],
         "bookings/booking_locations": [offer],
     }
-
-    def answer(request: Json) -> Json:
-        run.noted.setdefault("asked", []).append(request)
-        return mine.granted(request)
-
-    run.listener.shown.on_request = answer
+    run.listener.shown.on_request = lambda request: emsp_dispatcher.answer(run, request)
 
 
 def strict_paths(run: Run) -> str:
@@ -230,40 +225,15 @@ def _is_second_page(call: Call) -> bool:
     return call.method == "GET" and call.path.endswith("/locations") and call.query.get("offset") == ["2"]
 
 
-def their_request(run: Run) -> str:
-    run.listener.wait(
-        lambda call: call.method == "POST" and call.path.endswith("/bookings"),
-        mark=0,
-        within_s=run.settings.wait_booking_s,
-    )
-    asked = run.noted.get("asked")
-    if not asked:
-        raise Skipped(NEEDS_A_DISPATCHER)
-    run.conforms("BookingRequest", asked[0])
-    if not asked[0].get("tokens"):
-        raise Fault("tokens is empty")
-    return f"{len(asked)} requests"
+def offer_beside(run: Run) -> Json:
+    """A BookingLocation that is not pushed."""
+    return _objects(run).booking_location(4)
 
 
-def their_cancellation(run: Run) -> str:
-    wanted = (
-        call for call in run.listener.since(0) if call.method == "POST" and call.path.endswith("/bookings")
-    )
-    if not list(wanted):
-        raise Skipped(NEEDS_A_DISPATCHER)
-    found = run.listener.wait(
-        lambda call: (
-            call.method == "POST" and isinstance(call.body, dict) and bool(call.body.get("canceled"))
-        ),
-        mark=0,
-        within_s=run.settings.wait_booking_s,
-    )
-    if found is None:
-        raise Skipped("nobody cancelled what was booked with us")
-    run.conforms("BookingRequest", found.body)
-    if found.body["canceled"].get("who_canceled") != CANCELLED_BY_EMSP["who_canceled"]:
-        raise Fault(f"canceled is {found.body['canceled']}")
-    return ""
+def is_offered(run: Run, offer: Json) -> bool:
+    """As far as GET tells: there, and with a calendar."""
+    answer = run.caller.send("GET", _url(run, f"booking_locations/{offer['id']}"))
+    return answer.is_success and bool(answer.data.get("calendars"))
 
 
 def withdraw(run: Run) -> None:
@@ -363,6 +333,4 @@ LINES = (
     Line(26, "PATCH without last_updated gives 2001, an older one changes nothing", patch_times, EMSP),
     Line(27, "PATCH of an unknown object gives 404", patch_unknown, EMSP),
     Line(22, "next is followed from page to page, and not to a foreign host", follows_links, EMSP),
-    Line(77, "BookingRequests are complete, without power in the period", their_request, EMSP),
-    Line(78, "A cancellation is a complete BookingRequest with canceled", their_cancellation, EMSP),
 )

@@ -39,9 +39,10 @@ def versions(run: Run) -> str:
         run.conforms("Version", one)
         _check_url(one["url"], is_private=_is_private(url))
     run.version_urls = {one["version"]: one["url"] for one in found}
-    run.version = next((one for one in specification.VERSIONS if one in run.version_urls), "")
+    wanted = (run.settings.version,) if run.settings.version else specification.VERSIONS
+    run.version = next((one for one in wanted if one in run.version_urls), "")
     if not run.version:
-        raise Fault(f"neither 2.3.0 nor 2.2.1 is offered, but {', '.join(run.version_urls) or 'nothing'}")
+        raise Fault(f"{' or '.join(wanted)} is not offered, but {', '.join(run.version_urls) or 'nothing'}")
     return f"offers {', '.join(run.version_urls)}"
 
 
