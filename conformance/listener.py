@@ -187,6 +187,8 @@ class Listener:
         return 200, objects[offset:following], headers
 
     def _as_emsp(self, method: str, path: str) -> tuple[int, Json, dict[str, str]]:
+        if method == "GET" and path.endswith("/tokens"):
+            return 200, [], {"X-Total-Count": "0", "X-Limit": str(PAGE)}
         if method == "GET":
             held = self.held.get(path)
             return (200, held, {}) if held is not None else (404, None, {})

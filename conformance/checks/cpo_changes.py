@@ -15,29 +15,37 @@ from conformance.checks.cpo_steps import (
 from conformance.run import CANCELLED_BY_EMSP, CPO, Fault, Line, Run, Skipped, newest
 from conformance.wire import Json, read_time
 
+UNTIL_CANCELLED_MIN = 5  # in which what was booked is cancelled again
+
 
 def late_edit(run: Run) -> str:
-    """Where edits are not allowed at all, or not any more and cancelling still is."""
+    """Where edits are not allowed at all, or not any more and cancelling still is. It is cancelled at once, while it can be."""
     for place in run.places:
         terms = place.get("booking_terms") or {}
         change, cancel = terms.get("change_until_minutes", 0), terms.get("cancel_until_minutes", 0)
-        soon = None if terms.get("change_not_allowed") else datetime.now(UTC) + timedelta(minutes=cancel + 10)
-        if soon is not None and change <= cancel + 60:
+        if not terms.get("change_not_allowed") and change <= cancel + UNTIL_CANCELLED_MIN:
             continue
         try:
-            booking = run.book(place) if soon is None else _book_after(run, place, soon)
+            booking = run.book(place) if terms.get("change_not_allowed") else _book_between(run, place)
         except Skipped:
             continue
         edited = run.success(run.ask(run.again(booking, authorization_reference=uuid.uuid4().hex)))
+        gone = run.success(run.ask(run.again(booking, canceled=CANCELLED_BY_EMSP)))
         require_state(edited, "RESERVED", "DECLINED", entries=2)
+        require_state(gone, "CANCELED", "ACCEPTED", entries=3)
         return f"at {place['id']}"
-    raise Skipped("no BookingLocation has terms under which a booking can still be cancelled and not changed")
+    raise Skipped(
+        "no BookingLocation has free time at which a booking can still be cancelled and not changed"
+    )
 
 
-def _book_after(run: Run, place: Json, after: datetime) -> Json:
-    terms = place["booking_terms"]
-    span = run.free_span(place, after=after)
-    if span[0] >= datetime.now(UTC) + timedelta(minutes=terms["change_until_minutes"]):
+def _book_between(run: Run, place: Json) -> Json:
+    """So soon that it cannot be changed any more, and late enough to be cancelled. Raises Skipped."""
+    terms, now = place["booking_terms"], datetime.now(UTC)
+    span = run.free_span(
+        place, after=now + timedelta(minutes=terms["cancel_until_minutes"] + UNTIL_CANCELLED_MIN)
+    )
+    if span[0] >= now + timedelta(minutes=terms["change_until_minutes"]):
         raise Skipped("nothing is free soon enough")
     booking = run.success(run.ask(run.request(place, span)))
     if booking["reservation_status"] != "RESERVED":

@@ -69,7 +69,7 @@ def edit_decided(run: Run) -> str:
     wanted = newest(waiting)["booking_request"]["period"]
     accepted = _decided(run, waiting, f"approve the change of {_name(waiting)}")
     require_state(accepted, "RESERVED", "ACCEPTED", entries=entries)
-    if accepted["period"] != wanted:
+    if _span(accepted) != (wanted["start_date_time"], wanted["end_date_time"]):
         raise Fault(f"the approved period is {wanted}, and the booking's {accepted['period']}")
     run.noted["approved"] = accepted
     again = _edit(run, accepted)
@@ -119,7 +119,7 @@ def _edit(run: Run, booking: Json) -> Json:
     asked = {entry["booking_request"]["period"]["start_date_time"] for entry in booking["booking_requests"]}
     for start, end, _ in run.fitting_spans(place):
         period = period_of((start, end))
-        if period["start_date_time"] not in asked and period != booking["period"]:
+        if period["start_date_time"] not in asked:
             edited = run.success(run.ask(run.again(booking, period=period)))
             run.conforms("Booking", edited)
             return edited
@@ -127,8 +127,12 @@ def _edit(run: Run, booking: Json) -> Json:
 
 
 def _same_period(before: Json, after: Json) -> None:
-    if before["period"] != after["period"]:
+    if _span(before) != _span(after):
         raise Fault(f"the period moved from {before['period']} to {after['period']}")
+
+
+def _span(booking: Json) -> tuple[str, str]:
+    return booking["period"]["start_date_time"], booking["period"]["end_date_time"]
 
 
 def _approved(run: Run) -> Json:

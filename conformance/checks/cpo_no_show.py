@@ -36,13 +36,15 @@ def _left_alone(run: Run) -> tuple[Json, int]:
 
 def _book_soonest(run: Run) -> Json:
     give_up_at = datetime.now(UTC) + timedelta(seconds=run.settings.wait_no_show_s)
-    over = sorted(_over(run), key=lambda found: found[0])
+    visited = run.noted["visit"].place["id"] if "visit" in run.noted else ""
+    # Not where a vehicle has just charged for us, as long as there is another place.
+    over = sorted(_over(run), key=lambda found: (found[1]["id"] == visited, found[0]))
     for at, place, span in over:
         if at < give_up_at and span[0] > datetime.now(UTC):
             booking = run.success(run.ask(run.request(place, span)))
             if booking["reservation_status"] == "RESERVED":
                 return booking
-    soonest = f"; the soonest is over at {over[0][0]:%H:%M} UTC" if over else ""
+    soonest = f"; the soonest is over at {min(at for at, _, _ in over):%H:%M} UTC" if over else ""
     raise Skipped(f"no booking is granted that runs out within {run.settings.wait_no_show_s:.0f} s{soonest}")
 
 

@@ -20,7 +20,7 @@ from conformance.wire import Json, read_time, time_text
 NEEDS_A_VEHICLE = "needs a vehicle at a charger of theirs (--wait-vehicle SECONDS)"
 BEFORE_START = timedelta(seconds=60)  # to be booked before it begins
 CHARGES_S = 15.0
-SESSIONS = "sessions"
+ACCEPTED, REFUSED = "ACCEPTED", "refused"
 
 
 @dataclass
@@ -56,17 +56,16 @@ def fulfilment(run: Run) -> str:
 def group_token(run: Run) -> str:
     """Judged before the vehicle charges: with a token that is in the group of the booking's and not in the booking."""
     visit = _visit(run)
-    supported = (visit.place.get("booking_terms") or {}).get("token_groups_supported")
-    if "group" not in run.noted:
-        raise Skipped(
-            f"token_groups_supported is {supported}, and {run.noted.get('no group', 'nothing was started')}"
-        )
-    if run.noted["group"] != bool(supported):
-        raise Fault(
-            f"token_groups_supported is {supported}, and a token of the group was "
-            f"{'let in' if run.noted['group'] else 'refused'}"
-        )
-    return f"it was {'let in' if supported else 'refused, as the terms say'}"
+    supported = bool((visit.place.get("booking_terms") or {}).get("token_groups_supported"))
+    result = run.noted.get("group")
+    if result is None:
+        raise Skipped(run.noted.get("no group", "no commands RECEIVER is listed"))
+    if supported and result not in (REFUSED, ACCEPTED):
+        raise Skipped(f"the platform let a token of the group in, and the charger answered {result}")
+    if supported != (result == ACCEPTED):
+        told = "let in" if result == ACCEPTED else "refused"
+        raise Fault(f"token_groups_supported is {supported}, and a token of the group was {told}")
+    return "it was let in" if supported else "it was refused, as the terms say"
 
 
 def references(run: Run) -> str:
@@ -161,13 +160,13 @@ def _whole(token: Json) -> Json:
 def _before_its_time(run: Run) -> None:
     booking = run.book()
     token = booking["booking_tokens"][0]
-    if _start(run, booking, token, booking["authorization_reference"]):
+    if _start(run, booking, token, booking["authorization_reference"]) == ACCEPTED:
         raise Fault(f"START_SESSION was accepted at {datetime.now(UTC):%F %H:%M} for {booking['period']}")
 
 
 def _foreign_token(run: Run, visit: Visit) -> None:
     _await_window(run, visit)
-    if _start(run, visit.booking, run.booking_token(), secrets.token_hex(12)):
+    if _start(run, visit.booking, run.booking_token(), secrets.token_hex(12)) == ACCEPTED:
         raise Fault("a token that is not in the booking was let in at its EVSE, at its time")
 
 
@@ -202,12 +201,12 @@ def _try_fellow(run: Run, visit: Visit) -> None:
     if "pushed tokens" in run.noted:
         reference = visit.booking["authorization_reference"]
         run.noted["group"] = _start(run, visit.booking, visit.fellow, reference)
-        visit.starter = visit.fellow if run.noted["group"] else visit.card
+        visit.starter = visit.fellow if run.noted["group"] == ACCEPTED else visit.card
 
 
 def _session_of(visit: Visit) -> Callable[[Any], bool]:
     def is_it(call: Any) -> bool:
-        is_session = call.method == "PUT" and f"/{SESSIONS}/" in call.path and isinstance(call.body, dict)
+        is_session = call.method == "PUT" and "/sessions/" in call.path and isinstance(call.body, dict)
         reference = visit.booking["authorization_reference"]
         return (
             is_session and call.body.get("authorization_reference") == reference and bool(call.body.get("id"))
@@ -220,9 +219,9 @@ def _end(run: Run, session: Json) -> None:
     """It has charged for some seconds, and is stopped from afar; where that cannot be had the vehicle leaves."""
     mark = run.listener.mark
     run.listener.wait(lambda _: False, mark=mark, within_s=CHARGES_S)
-    stopped = _commands(run) and _command(run, "STOP_SESSION", {"session_id": session["id"]})
+    stopped = _command(run, "STOP_SESSION", {"session_id": session["id"]}) if _commands(run) else REFUSED
     ended = _is_ended(session["id"])
-    if stopped:
+    if stopped == ACCEPTED:
         found = run.listener.wait(ended, mark=mark, within_s=run.settings.patience_s)
     else:
         found = run.have_done("end charging there", ended, within_s=run.settings.wait_vehicle_s, mark=mark)
@@ -245,8 +244,8 @@ def _commands(run: Run) -> bool:
     return ("commands", "RECEIVER") in run.endpoints
 
 
-def _start(run: Run, booking: Json, token: Json, reference: str) -> bool:
-    """Is START_SESSION accepted, by the platform and then by the charger?"""
+def _start(run: Run, booking: Json, token: Json, reference: str) -> str:
+    """What comes of START_SESSION."""
     body = {
         "token": _whole(token), "location_id": booking["location_id"], "evse_uid": evse_uid(booking),
         "authorization_reference": reference,
@@ -254,7 +253,8 @@ def _start(run: Run, booking: Json, token: Json, reference: str) -> bool:
     return _command(run, "START_SESSION", body)
 
 
-def _command(run: Run, name: str, body: Json) -> bool:
+def _command(run: Run, name: str, body: Json) -> str:
+    """What the charger answered; REFUSED where it was not asked at all."""
     path = f"/emsp/{run.version}/commands/{uuid.uuid4().hex}"
     mark = run.listener.mark
     answer = run.caller.send(
@@ -263,14 +263,14 @@ def _command(run: Run, name: str, body: Json) -> bool:
     )  # fmt: skip
     response = run.success(answer)
     run.conforms("CommandResponse", response)
-    if response["result"] != "ACCEPTED":
-        return False
+    if response["result"] != ACCEPTED:
+        return REFUSED
     told = run.listener.wait(
         lambda call: call.path == path, mark=mark, within_s=max(response["timeout"], run.settings.patience_s)
     )
     if told is None:
         raise Fault(f"{name} was accepted, and no result came within its timeout of {response['timeout']} s")
-    return bool(told.body["result"] == "ACCEPTED")
+    return str(told.body["result"])
 
 
 LINES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from conformance import specification
 from conformance.checks import emsp, getting_in, money
@@ -47,7 +48,7 @@ def full_pull(run: Run) -> str:
     lists = run.listener.shown.lists["bookings/booking_locations"]
     lists.append(gone)
     _read(run, "have all of our lists read anew")
-    if not emsp.is_offered(run, gone):
+    if not _comes(run, lambda: emsp.is_offered(run, gone)):
         raise Skipped(f"{gone['id']} was in our list, and GET does not give it")
     lists.remove(gone)
     mark = run.listener.mark
@@ -55,12 +56,18 @@ def full_pull(run: Run) -> str:
     calls = [call for call in run.listener.since(mark) if _is_of_offers(call)]
     if any(call.query.get("date_from") for call in calls):
         raise Skipped("our list was read with date_from")
-    give_up_at = time.monotonic() + run.settings.patience_s
-    while emsp.is_offered(run, gone):
-        if time.monotonic() > give_up_at:
-            raise Fault(f"{gone['id']} is still offered although all of our list was read without it")
-        time.sleep(SILENCE_S)
+    if not _comes(run, lambda: not emsp.is_offered(run, gone)):
+        raise Fault(f"{gone['id']} is still offered although all of our list was read without it")
     return "withdrawn by a full pull; a filtered one was not seen"
+
+
+def _comes(run: Run, is_so: Callable[[], bool]) -> bool:
+    give_up_at = time.monotonic() + run.settings.patience_s
+    while not is_so():
+        if time.monotonic() > give_up_at:
+            return False
+        time.sleep(SILENCE_S)
+    return True
 
 
 def _read(run: Run, what: str) -> None:

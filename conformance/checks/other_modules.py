@@ -57,7 +57,8 @@ def command_result(run: Run) -> str:
     path = f"/emsp/{run.version}/commands/{uuid.uuid4().hex}"
     body = {"response_url": f"{run.listener.url}{path}", "reservation_id": uuid.uuid4().hex}
     mark = run.listener.mark
-    response = run.success(run.caller.send("POST", f"{url}/CANCEL_RESERVATION", body))
+    to = next(((country, party) for role, country, party in run.parties if role == CPO), None)
+    response = run.success(run.caller.send("POST", f"{url}/CANCEL_RESERVATION", body, to=to))
     run.conforms("CommandResponse", response)
     if response["result"] != "ACCEPTED":
         raise Skipped(f"CANCEL_RESERVATION of nothing is {response['result']} at once; no result follows")

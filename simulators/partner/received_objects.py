@@ -29,7 +29,7 @@ class ReceivedObjects:
         if request.method == "PATCH":
             held = self.find(kind, key)
             self.check(request.body, key[-1], is_whole=False)
-            if not _is_older(request.body, held):
+            if not is_older(request.body, held):
                 self.store(kind, key, merged(held, request.body))
             return RoutedAnswer(None)
         if request.method != "PUT":
@@ -65,7 +65,7 @@ class ReceivedObjects:
         """Whether the object is new; an older one than the one that is held changes nothing. Raises Refusal."""
         whole = self.check(pushed, key[-1], is_whole=True, id_field=id_field)
         held = self.of(kind).get("/".join(key).upper())
-        if held is None or not _is_older(whole, held):
+        if held is None or not is_older(whole, held):
             self.store(kind, key, whole)
         return held is None
 
@@ -100,5 +100,5 @@ def merged(held: Json, patch: Json) -> Json:
     return made
 
 
-def _is_older(pushed: Json, held: Json) -> bool:
+def is_older(pushed: Json, held: Json) -> bool:
     return read_time(pushed["last_updated"]) < read_time(held["last_updated"])
