@@ -19,6 +19,8 @@ SECOND_S = 10.0  # in which a second NO_SHOW would come
 def late_cancellation(run: Run) -> str:
     booking, _ = _left_alone(run)
     _until(run, booking, _deadline(booking) + timedelta(seconds=2))
+    if (held := run.booking_now(booking)["reservation_status"]) != "RESERVED":
+        raise Skipped(f"it is {held}: somebody was quicker")
     kept = run.success(run.ask(run.again(booking, canceled=CANCELLED_BY_EMSP)))
     require_state(kept, "RESERVED", "DECLINED", entries=2)
     return f"{_terms(booking).get('cancel_until_minutes')} minutes before the start, by its terms"

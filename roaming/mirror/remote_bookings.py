@@ -144,6 +144,12 @@ def _posted(partner: Partner, request: BookingRequest, answers: int | None) -> P
     return Posted(sent, tuple(so_far.get("known", ())), is_answered=request.pk == answers)
 
 
+def was_left_out(partner: Partner, kept: PartnerObject) -> bool:
+    """Whether a complete read of the partner's list did not find an offer that is kept for what comes late."""
+    option = partner_offers.option_of(partner, kept.country_code, kept.party_id, kept.key)
+    return option is not None and option.is_withdrawn and _is_offered(partner, kept)
+
+
 def _is_offered(partner: Partner, kept: PartnerObject) -> bool:
     """Whether the partner's last word of an offer was that it is one: withdrawn, it was missing in a list of theirs."""
     try:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from roaming import deviations
 from roaming.mirror import partner_places, remote_bookings
-from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, find_kept_booking
+from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, find_kept, find_kept_booking
 from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Partner
 from roaming.ocpi.auth import Caller, caller_of, tells_of
@@ -38,6 +38,13 @@ class Offers(ClientOwned[ToldOffer]):
     kind = BOOKING_LOCATION
     shape = reading.BOOKING_LOCATION
     inside = Inside("calendars", "id", reading.CALENDAR, old_list_name="calenders")
+
+    def find(self, asked: Asked, *, lock: bool) -> Held | None:
+        """To whoever looks, what the partner's whole list left out is not here: a comparison would take it for offered."""
+        kept = find_kept(asked.partner, BOOKING_LOCATION, asked.address.owner, asked.address.id, lock=lock)
+        if kept is not None and not lock and remote_bookings.was_left_out(asked.partner, kept):
+            return None
+        return kept
 
     def read(self, asked: Asked, raw: dict[str, Any]) -> Read[ToldOffer]:
         return asked.dialect.bookings.read_offer(asked.partner, raw)

@@ -239,6 +239,21 @@ def test_an_offer_is_withdrawn_in_any_of_three_ways_and_its_bookings_stand(
     assert option.is_withdrawn
 
 
+def test_an_offer_that_the_partners_whole_list_left_out_is_not_here_until_it_is_told_again(
+    caller: Caller, option: BookingOption
+) -> None:
+    """Checklist 28: who compares would take it for offered."""
+    assert code(caller.send("PUT", OFFER, offer(last_updated=z(NOW)))) == (200, 1000)
+    assert code(caller.get(OFFER)) == (200, 1000)
+    BookingOption.objects.update(is_withdrawn=True)
+
+    assert code(caller.get(OFFER)) == (404, 2000)
+    assert code(caller.get(CALENDAR)) == (404, 2000)
+
+    assert code(caller.send("PUT", OFFER, offer(last_updated=z(NOW)))) == (200, 1000)
+    assert code(caller.get(OFFER)) == (200, 1000)
+
+
 def test_an_offer_without_calendars_has_nothing_free(caller: Caller, option: BookingOption) -> None:
     for nothing in ([], None):
         assert code(caller.send("PUT", OFFER, offer(calendars=nothing, last_updated=z(NOW)))) == (200, 1000)
