@@ -20,7 +20,7 @@ from bookings.rules.partner_prices import PartnerPrices
 from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
 from bookings.rules.terms import Terms
-from bookings.search import availability, trouble
+from bookings.search import availability, told_slots, trouble
 from bookings.search.asked_elsewhere import asked_elsewhere
 from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
 from bookings.search.told_evses import free_now, is_told, told_evses
@@ -286,7 +286,8 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
         option.depot = by_depot[option.depot_id]
     terms = terms_by_option(options, search.fleet, now=search.now)
     slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
-    for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=asked):
+    around = asked.widened(availability.FAR, availability.FAR)
+    for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=around):
         slots[slot.option_id].append(slot)
     prices, told = PartnerPrices(by_depot), told_evses(options)
     taken = asked_elsewhere([option.pk for option in options if option.is_best_effort], asked)
@@ -301,21 +302,24 @@ def _hint(
     search: SlotSearch,
     option: BookingOption,
     terms: Terms,
-    slots: Iterable[OfferedSlot],
+    slots: Collection[OfferedSlot],
     prices: PartnerPrices,
     taken: Collection[Period],
     told: Mapping[int, Sequence[Evse]],
 ) -> SlotOffer:
     evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
     assert period is not None  # options of other zones were left out
-    touched = [slot for slot in slots if slot.period.overlaps(period)]
+    touched, free = [s for s in slots if s.period.overlaps(period)], united([s.period for s in slots])
     refusal: BookingError | None = None
     if evse is not None and (misfits := fit.misfits(search.wanted, evse)):
         refusal = DoesNotFit(fit.sentence(misfits))
     elif any(span.overlaps(period) for span in taken):
         refusal = SlotTaken("This EVSE is asked for already then.")
-    elif not any(span.covers(period) for span in united([slot.period for slot in touched])):
-        refusal = SlotTaken("The partner shows no free time for this slot.")
+    elif not any(span.covers(period) for span in free):
+        refusal = SlotTaken(
+            "The partner shows no free time for this slot.",
+            nearest=_nearest_told(free, period, terms, option.depot, now=search.now),
+        )
     else:
         refusal = _against_terms(terms, option.depot, period, now=search.now)
     watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
@@ -327,6 +331,14 @@ def _hint(
         live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
         trouble=trouble.trouble_of(live, period, now=search.now),
     )  # fmt: skip
+
+
+def _nearest_told(
+    free: Collection[Period], period: Period, terms: Terms, depot: Depot, *, now: datetime
+) -> Period | None:
+    nearest = told_slots.nearest_told(free, period, timedelta(minutes=terms.slot_step_min), now=now)
+    is_possible = nearest is not None and _against_terms(terms, depot, nearest, now=now) is None
+    return nearest if is_possible else None
 
 
 def _against_terms(

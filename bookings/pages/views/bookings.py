@@ -36,6 +36,7 @@ from bookings.pages.board.row_states import RowState
 from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, groups_of
+from bookings.pages.instead import instead_of
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.partner_session import partner_session
 from bookings.pages.power_words import power_now
@@ -162,6 +163,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "firmness": wording.firmness(found, now=now),
         "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
+        "instead": instead_of(found, now=now) if is_dispatcher else None,
         "pending": found.pending_request,
         "payment": payment_words.payment_notice(found, payment, now=now),
         "waits_for": payment_words.waits_for(payment, found),

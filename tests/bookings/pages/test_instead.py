@@ -1,0 +1,110 @@
+"""A booking that was not granted, or taken back by the depot, comes with what is free instead."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from bookings.models import Booking, BookingOption, BookingStatus, OfferedSlot, Vehicle
+from bookings.search.told_slots import nearest_told
+from depots.models import Membership
+from tests.bookings.people import client_of
+from tests.factories import (
+    NOW,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_operator,
+    make_option,
+    make_user,
+    slot,
+)
+
+QUARTER = timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("free", "nearest"),
+    [
+        ([slot(8, 20)], slot(10, 11)),
+        ([slot(8, 9), slot(14, 16)], slot(8, 9)),
+        ([slot(8, 9), slot(11, 16)], slot(11, 12)),
+        ([slot(8, (10, 20))], slot((9, 15), (10, 15))),  # the last quarter of an hour that leaves an hour
+        ([slot((8, 7), (10, 20))], slot((9, 7), (10, 7))),  # on the steps of the calendar
+        ([slot(6, 9)], slot(8, 9)),  # not before now
+        ([slot(7, (8, 50)), slot((10, 30), 11)], None),
+        ([], None),
+    ],
+)
+def test_the_nearest_of_what_is_told_is_within_it_on_its_step_and_ahead(free: Any, nearest: Any) -> None:
+    assert nearest_told(free, slot(10, 11), QUARTER, now=NOW) == nearest
+
+
+@pytest.fixture
+def offer() -> BookingOption:
+    partner = make_operator("Network", is_partner=True)
+    evse = make_evse(
+        make_depot(partner, code="FR-SIM-L1", name="Reims", is_mirror=True), charger=None, option=False
+    )
+    option = make_option(evse, code="BL-1", is_mirror=True)
+    for period in (slot(8, 9), slot(14, 16)):
+        OfferedSlot.objects.create(option=option, calendar_id="C", period=period, step_min=15)
+    return option
+
+
+@pytest.fixture
+def declined(offer: BookingOption, vehicle: Vehicle) -> Booking:
+    OfferedSlot.objects.create(option=offer, calendar_id="C", period=slot(10, 11), step_min=15)
+    booking = book_slot(fleet=vehicle.fleet, option=offer, period=slot(10, 11), vehicle=vehicle, now=NOW)
+    Booking.objects.filter(pk=booking.pk).update(status=BookingStatus.DECLINED)
+    OfferedSlot.objects.filter(period=slot(10, 11)).delete()  # read anew, as the partner has refused
+    return booking
+
+
+def shown(client: Client, booking: Booking) -> str:
+    page = client.get(f"/bookings/{booking.pk}/").content.decode()
+    return page.partition("data-instead")[2].partition("What is booked")[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clock")
+def test_what_a_partner_declined_is_shown_with_what_it_has_free_then(
+    dispatcher: Client, declined: Booking, clock: Any
+) -> None:
+    instead = shown(dispatcher, declined)
+
+    assert "Free at Reims instead" in instead
+    assert "depot=FR-SIM-L1" in instead
+    assert "starts_at=2030-01-15T09%3A00" in instead  # 08:00 UTC on the wall there
+    assert "Other depots at that time" in instead
+    viewer = make_user(declined.fleet, Membership.Role.VIEWER)
+    assert shown(client_of(viewer), declined) == ""
+
+    clock.move_to(at(10, 1))
+    assert shown(dispatcher, declined) == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("by", "is_shown"), [("depot", True), ("fleet", False)])
+def test_what_the_depot_took_back_is_to_be_replaced_and_what_the_fleet_gave_up_is_not(
+    dispatcher: Client, declined: Booking, by: str, is_shown: bool
+) -> None:
+    Booking.objects.filter(pk=declined.pk).update(status=BookingStatus.CANCELLED, cancelled_by=by)
+
+    assert bool(shown(dispatcher, declined)) is is_shown
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clock")
+def test_the_finder_names_the_nearest_time_of_a_partner(dispatcher: Client, offer: BookingOption) -> None:
+    asked = {"depot": "FR-SIM-L1", "starts_at": "2030-01-15T12:00", "ends_at": "2030-01-15T13:00"}
+
+    page = dispatcher.get("/slots/", asked).content.decode()
+
+    assert "The partner shows no free time for this slot." in page
+    assert "data-nearest" in page
