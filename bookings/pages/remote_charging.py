@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bookings.models import Booking, BookingStatus, RemoteSession, SessionStatus
 from bookings.operations import likely_sessions
 from depots.templatetags.berth import kilowatt_hours, kilowatts, money
+
+# A session that waits longer to begin is most likely one that nobody has ended.
+STUCK_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,33 @@ class RemoteCharging:
 @dataclass(frozen=True)
 class ChargingThere:
     """All that the partner told for a booking. `likely` are sessions that nobody has named a booking of; `ended_words` say why
-    the booking charges on where the partner says that nothing does, empty elsewhere."""
+    the booking charges on where the partner says that nothing does, `stuck_words` that a session has waited for too long, each
+    empty elsewhere."""
 
     told: list[RemoteCharging]
     likely: list[RemoteCharging]
     ended_words: str
+    stuck_words: str
 
     @property
     def is_running(self) -> bool:
         return any(each.is_running for each in self.told)
 
 
-def charging_there(booking: Booking, *, may_match: bool = False) -> ChargingThere:
+def charging_there(booking: Booking, *, may_match: bool = False, now: datetime) -> ChargingThere:
     """Three queries at most, and none of a booking at a depot of ours."""
     told = remote_charging(booking)
     likely = [RemoteCharging(row) for row in likely_sessions(booking)] if may_match else []
-    return ChargingThere(told, likely, _ended_words(booking, told))
+    return ChargingThere(told, likely, _ended_words(booking, told), _stuck_words(booking, told, now))
+
+
+def _stuck_words(booking: Booking, told: list[RemoteCharging], now: datetime) -> str:
+    """It is the partner's to end, so it stays as it was told."""
+    waiting = [each.session.started_at for each in told if each.session.status == SessionStatus.WAITING]
+    if not waiting or now - min(waiting) < STUCK_AFTER:
+        return ""
+    since = f"{min(waiting).astimezone(booking.depot.zone):%H:%M}"
+    return f"{booking.depot.operator.name} has told since {since} that it has not begun: ask there whether the vehicle charges."
 
 
 def _ended_words(booking: Booking, told: list[RemoteCharging]) -> str:

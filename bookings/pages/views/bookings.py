@@ -175,7 +175,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "bills": bills_of(found),
         **_charging_here(found, session, now),
         "told_state": RowState.told(found),
-        "there": charging_there_of(found, may_match=is_dispatcher),
+        "there": charging_there_of(found, may_match=is_dispatcher, now=now),
         "sees_records": money_access.sees_records(user, found),
         "groups": _groups(found) if is_dispatcher and found.status == BookingStatus.HELD else [],
         "elsewhere": _elsewhere(found) if is_fleet and found.status == BookingStatus.HELD else "",
@@ -204,7 +204,7 @@ def _charging_here(found: Booking, session: ChargingSession | None, now: datetim
 def charging_there(request: HttpRequest, booking_id: int) -> HttpResponse:
     """How far charging at a partner's depot is; the booking's page asks for it again and again."""
     found = access.booking(request.user, booking_id)
-    context = {"booking": found, "there": charging_there_of(found)}
+    context = {"booking": found, "there": charging_there_of(found, now=timezone.now())}
     return render(request, "bookings/_remote_charging.html", context)
 
 
