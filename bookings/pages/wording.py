@@ -19,7 +19,7 @@ from bookings.models import (
 from bookings.models.enforcement_words import words_of
 from bookings.operations import KEPT_BEFORE
 from bookings.rules import permissions
-from bookings.rules.terms import Terms
+from bookings.rules.terms import Terms, WalkIn
 from depots.models import Depot
 from depots.periods import Period
 from depots.templatetags.berth import money
@@ -78,6 +78,8 @@ def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) ->
         lines.append(TermLine("bolt", f"At most {terms.max_promise_kw} kW are promised"))
     if terms.max_open_bookings is not None:
         lines.append(TermLine("list", f"At most {terms.max_open_bookings} bookings that are not over"))
+    if depot.is_mirror and terms.walk_in == WalkIn.OWN:
+        lines.append(TermLine("lock", "Charging only with a booking"))
     if terms.approval and depot.is_mirror:
         lines.insert(0, TermLine("inbox", "The partner decides"))
     elif terms.approval:

@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 from bookings.models import Booking, BookingRequest, Vehicle
+from bookings.rules.terms import WalkIn
 from depots.models import Connector
 from depots.periods import Period
 from roaming.mirror.values import (
@@ -131,7 +132,7 @@ def offer_in(told: schemas.BookingLocation) -> ToldOffer:
         evse_uid=option.evse_uid or "",
         bay=_bay_in(option),
         connectors=_connectors_in(option),
-        terms=_terms_in(told.booking_terms) if told.booking_terms else {},
+        terms=(_terms_in(told.booking_terms) if told.booking_terms else {}) | _policy_in(told.policy),
         slots=tuple(_slots_in(told.calendars)),
         last_updated=told.last_updated,
         tariff_codes=tuple(told.tariff_ids),
@@ -180,6 +181,13 @@ def _terms_in(terms: schemas.BookingTerms) -> dict[str, Any]:
         "min_duration_min": terms.min_booking_duration or 0,
         "max_duration_min": terms.max_booking_duration or 0,
     }
+
+
+def _policy_in(policy: schemas.Policy | None) -> dict[str, Any]:
+    """Who charges there without a booking: nobody of ours, or everybody who is known."""
+    if policy is None:
+        return {"walk_in": None}
+    return {"walk_in": WalkIn.OWN if policy.reservation_required else WalkIn.KNOWN}
 
 
 def _slots_in(calendars: Iterable[schemas.Calendar]) -> Iterable[ToldSlot]:

@@ -11,6 +11,8 @@ import time_machine
 from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
+from bookings.pages.wording import terms_lines
+from bookings.rules.terms import Terms
 from depots.models import Depot, Organisation
 from depots.periods import Period
 from roaming.mirror import partner_offers, partner_places
@@ -102,6 +104,21 @@ def test_an_offer_put_again_is_updated_and_not_doubled(caller: Caller, option: B
 
     assert free(option) == [slot(9, 10)]
     assert BookingOption.objects.count() == Depot.objects.count() == 1
+
+
+def test_an_offer_says_whether_charging_there_needs_a_booking(caller: Caller, option: BookingOption) -> None:
+    """ocpi.md 3.4, Policy."""
+
+    def words() -> list[str]:
+        found = BookingOption.objects.select_related("depot").get(code="BL-1")
+        terms = Terms.resolve([found.terms])
+        return [line.words for line in terms_lines(terms, slot(12, 13), found.depot, now=NOW)]
+
+    needs = "Charging only with a booking"
+    assert needs not in words()
+    for policy, is_said in (({"reservation_required": True}, True), ({"reservation_required": False}, False)):
+        caller.send("PUT", OFFER, offer(policy=policy))
+        assert (needs in words()) is is_said
 
 
 def test_an_older_state_of_an_offer_is_dropped(caller: Caller, option: BookingOption) -> None:
