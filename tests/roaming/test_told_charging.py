@@ -125,6 +125,20 @@ def test_a_patch_adds_charging_periods_and_a_put_replaces_them(caller: Caller, o
     assert len(data(caller.get(SESSION))["charging_periods"]) == 1
 
 
+def test_a_session_that_has_waited_to_begin_for_an_hour_is_pointed_out_and_left_as_it_is(
+    caller: Caller, ours: Booking, clock: Any
+) -> None:
+    caller.send("PUT", SESSION, session(status="PENDING", kwh=0))
+    dispatcher = client_of(make_user(ours.fleet))
+
+    def is_pointed_out(minute: int) -> bool:
+        clock.move_to(slot(12, 13).starts_at + timedelta(minutes=minute))
+        return "data-stuck-there" in dispatcher.get(f"/bookings/{ours.pk}/").content.decode()
+
+    assert [is_pointed_out(59), is_pointed_out(60)] == [False, True]
+    assert told().remote_status == "PENDING"
+
+
 def test_the_end_of_a_session_is_the_end_of_its_booking_unless_nothing_was_charged(
     caller: Caller, ours: Booking
 ) -> None:
