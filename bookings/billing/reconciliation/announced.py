@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -25,32 +26,30 @@ LATEST = timedelta(days=120)
 
 @dataclass(frozen=True)
 class ReconciliationReading:
-    """What one's own records say of it. `sums` by currency, before taxes: no amount travels."""
+    """What one's own records say of an invoice. `sums` by currency, before taxes: no amount travels."""
 
-    record: InvoiceReconciliationRecord
     count: int
     sums: dict[str, Decimal]
     unknown: list[str]
     repeated: list[str]
 
 
-def read_record(
-    record: InvoiceReconciliationRecord, *, organisation_id: int, is_payable: bool
+def read_records(
+    records: Iterable[InvoiceReconciliationRecord], *, organisation_id: int, is_payable: bool
 ) -> ReconciliationReading:
-    """One statement."""
-    codes = [str(code).upper() for code in record.cdr_codes]
-    known = families(set(codes), organisation_id=organisation_id, is_payable=is_payable)
+    """Of all that name one invoice. One statement."""
+    codes = [str(code).upper() for record in records for code in record.cdr_codes]
+    times = Counter(codes)
+    known = families(times, organisation_id=organisation_id, is_payable=is_payable)
     sums: dict[str, Decimal] = {}
-    for code in dict.fromkeys(codes):
+    for code in times:
         # Each id stands for its own record: a credit is listed by itself.
         for member in known[code].members if code in known else ():
             if member.code.upper() == code:
                 sums[member.currency] = sums.get(member.currency, Decimal()) + member.before_taxes
-    unknown = [code for code in dict.fromkeys(codes) if code not in known]
-    repeated = (
-        sorted({code for code in codes if codes.count(code) > 1}) if len(set(codes)) < len(codes) else []
-    )
-    return ReconciliationReading(record, len(codes), sums, unknown, repeated)
+    unknown = [code for code in times if code not in known]
+    repeated = sorted(code for code, number in times.items() if number > 1)
+    return ReconciliationReading(len(codes), sums, unknown, repeated)
 
 
 def announcements(books: Books) -> list[InvoiceReconciliationRecord]:

@@ -44,13 +44,13 @@ class IncomingMonth:
     books: Books
     rows: list[IncomingInvoice]
     others: list[IncomingInvoice]
-    told: dict[int, InvoiceReconciliationRecord]
+    told: dict[int, list[InvoiceReconciliationRecord]]
     known: dict[str, Family]
 
     def codes(self, row: IncomingInvoice) -> set[str]:
-        """In capitals: as its lines name them, and as its reconciliation record does."""
-        record = self.told.get(row.pk)
-        return {*row.cdr_codes, *(code.upper() for code in (record.cdr_codes if record else []))}
+        """In capitals: as its lines name them, and as its reconciliation records do."""
+        records = self.told.get(row.pk, ())
+        return {*row.cdr_codes, *(code.upper() for record in records for code in record.cdr_codes)}
 
 
 def incoming_month(books: Books, extra_codes: Iterable[str] = ()) -> IncomingMonth:
@@ -63,7 +63,7 @@ def incoming_month(books: Books, extra_codes: Iterable[str] = ()) -> IncomingMon
     rows = list(mine.filter(month=books.month.first_day).order_by("sender_name", "pk"))
     told = reconciliation_records(rows)
     codes = {*extra_codes, *(code for row in rows for code in row.cdr_codes)}
-    codes |= {code.upper() for record in told.values() for code in record.cdr_codes}
+    codes |= {code.upper() for records in told.values() for record in records for code in record.cdr_codes}
     others = list(live.filter(cdr_codes__has_any_keys=sorted(codes)).exclude(pk__in=[row.pk for row in rows]))
     return IncomingMonth(
         books, rows, others, told,
@@ -71,18 +71,19 @@ def incoming_month(books: Books, extra_codes: Iterable[str] = ()) -> IncomingMon
     )  # fmt: skip
 
 
-def reconciliation_records(rows: list[IncomingInvoice]) -> dict[int, InvoiceReconciliationRecord]:
-    """By incoming invoice, what its sender told it is about; withdrawn ones fall away."""
+def reconciliation_records(rows: list[IncomingInvoice]) -> dict[int, list[InvoiceReconciliationRecord]]:
+    """By incoming invoice, what its sender told it is about: an invoice about more than one message holds has several records.
+    Withdrawn ones fall away."""
     by_number = {(row.sender_id, row.number.upper()): row.pk for row in rows}
     named = Q(incoming__in=rows) | Q(
         incoming__isnull=True, invoice__isnull=True, owner__in={row.sender_id for row in rows if row.sender_id},
         counterparty__in={row.recipient_id for row in rows},
     )  # fmt: skip
-    found = {}
-    for record in InvoiceReconciliationRecord.objects.filter(named, is_withdrawn=False):
+    found: dict[int, list[InvoiceReconciliationRecord]] = {}
+    for record in InvoiceReconciliationRecord.objects.filter(named, is_withdrawn=False).order_by("pk"):
         pk = record.incoming_id or by_number.get((record.owner_id, record.invoice_number.upper()))
         if pk is not None:
-            found[pk] = record
+            found.setdefault(pk, []).append(record)
     return found
 
 

@@ -101,7 +101,7 @@ class _Invoice(NamedTuple):
 
 def uninvoiced_records(books: Books, announced: Collection[str], *, now: datetime) -> Iterator[Finding]:
     """One for each other party and currency: no invoice at all once the month is over, or what its invoice left out.
-    `announced` are codes of invoices that are on their way."""
+    `announced` are codes that somebody said an invoice is about, which is on its way or here."""
     statement = _UNINVOICED.format(
         records=books.records,
         mine="customer_id" if books.is_payable else "operator_id",

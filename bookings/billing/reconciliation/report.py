@@ -90,6 +90,7 @@ def reconcile(books: Books, *, now: datetime) -> Reconciliation:
     told = announcements(books)
     codes = {str(code).upper() for row in told for code in row.cdr_codes}
     incoming = incoming_month(books, codes)
+    codes.update(*map(incoming.codes, incoming.rows))
     accepted = accepted_of(books.organisation_id)
     left: list[Finding] = []
     settled: list[tuple[Finding, AcceptedFinding]] = []

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bookings.billing.errors import InvoiceKnown
 from bookings.billing.incoming_invoices import NEXT, change_typed, enter_file, enter_typed, settle
 from bookings.billing.months import Month
-from bookings.billing.reconciliation.announced import read_record
+from bookings.billing.reconciliation.announced import read_records
 from bookings.billing.reconciliation.books import Books, Side
 from bookings.billing.reconciliation.incoming import IncomingMonth, incoming_month
 from bookings.billing.reconciliation.report import reconcile
@@ -205,9 +205,9 @@ def _page(
     books = Books(row.recipient_id, side, Month.of(row.month))
     month = incoming_month(books)
     findings = [] if row.state == State.WITHDRAWN else reconcile(books, now=timezone.now()).findings
-    record = month.told.get(row.pk)
+    told = month.told.get(row.pk)
     reading = (
-        read_record(record, organisation_id=row.recipient_id, is_payable=books.is_payable) if record else None
+        read_records(told, organisation_id=row.recipient_id, is_payable=books.is_payable) if told else None
     )
     context = {
         "row": row, "is_kept": is_kept, "refusal": refusal, "lines": _lines(row, month), "books_url": books_url(books),

@@ -23,7 +23,7 @@ from bookings.billing.invoice_states import with_state
 from bookings.billing.months import Month
 from bookings.billing.open_months import open_months
 from bookings.billing.parties import Party
-from bookings.billing.reconciliation.announced import ReconciliationReading, read_record
+from bookings.billing.reconciliation.announced import ReconciliationReading, read_records
 from bookings.billing.reminders import may_remind, remind
 from bookings.billing.run import bill
 from bookings.billing.settlement import record_payment
@@ -296,7 +296,7 @@ def _told(request: HttpRequest, row: Invoice) -> ReconciliationReading | None:
         return None
     is_payable = row.supplier_id not in money_access.invoice_viewer(request.user).suppliers
     mine = row.customer_id if is_payable else row.supplier_id
-    return read_record(record, organisation_id=mine, is_payable=is_payable)
+    return read_records([record], organisation_id=mine, is_payable=is_payable)
 
 
 def _tax_parts(found: Invoice) -> Iterator[dict[str, Any]]:

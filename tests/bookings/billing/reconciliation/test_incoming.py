@@ -25,7 +25,7 @@ from bookings.billing.incoming_invoices import (
 )
 from bookings.billing.invoice_lines import document_of
 from bookings.billing.reconciliation.acceptance import accept, reopen
-from bookings.billing.reconciliation.announced import read_record
+from bookings.billing.reconciliation.announced import read_records
 from bookings.billing.reconciliation.books import Books, Side
 from bookings.billing.reconciliation.findings import Finding, FindingKind
 from bookings.billing.reconciliation.report import Reconciliation, reconcile
@@ -297,7 +297,7 @@ def test_an_announced_invoice_is_missed_with_what_it_names_until_it_is_here(buye
     row = announce(cdr, buyer, "NOBODYS-7")
     missed = report(buyer).findings
     assert {each.kind for each in missed} == {Kind.INVOICE_MISSING, Kind.RECORD_UNKNOWN}
-    reading = read_record(row, organisation_id=buyer.pk, is_payable=True)
+    reading = read_records([row], organisation_id=buyer.pk, is_payable=True)
     assert (reading.count, reading.sums, reading.unknown) == (2, {"EUR": Decimal("30.00")}, ["NOBODYS-7"])
 
     enter(buyer, told(cdr))
@@ -306,6 +306,17 @@ def test_an_announced_invoice_is_missed_with_what_it_names_until_it_is_here(buye
     row.is_withdrawn = True
     row.save()
     assert kinds(buyer) == []
+
+
+def test_an_invoice_about_more_than_a_message_holds_is_announced_by_several(buyer, cdr) -> None:
+    second = record(cdr.depot, buyer, "12.00")
+    rows = [announce(cdr, buyer), announce(second, buyer)]
+
+    enter(buyer, told(cdr, "42.00", "8.82", lines=()))
+
+    assert kinds(buyer) == []
+    reading = read_records(rows, organisation_id=buyer.pk, is_payable=True)
+    assert (reading.count, reading.sums, reading.repeated) == (2, {"EUR": Decimal(42)}, [])
 
 
 def test_a_record_announced_twice_or_on_another_invoice_already_is_found_with_what_is_claimed(
