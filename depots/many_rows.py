@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from django.db import connection, models
-from django.db.models.expressions import DatabaseDefault, Value
+from django.db.models.expressions import Value
 
 # Fields whose values JSON carries as they are; a moment goes as text.
 _PLAIN = (
@@ -47,19 +47,16 @@ def _insert(model: type[models.Model]) -> tuple[list[tuple[str, str]], str]:
             raise TypeError(f"{field} is not carried by JSON")
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)  # noqa: SLF001
+    key = quote(model._meta.pk.column)  # noqa: SLF001
     names = ", ".join(quote(field.column or "") for field in fields)
-    statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, %s) RETURNING id"  # noqa: S608
+    statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, %s) RETURNING {key}"  # noqa: S608
     return [(field.column or "", field.attname) for field in fields], statement
 
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, DatabaseDefault) and isinstance(default := _expression(value), Value):
+    # A column's default of the database, which an unsaved row has in its place.
+    if isinstance(default := getattr(value, "expression", None), Value):
         return default.value
     raise TypeError(f"{type(value).__name__} in a row")
-
-
-def _expression(default: Any) -> Any:
-    """Of a column's default, which an unsaved row has in its place."""
-    return default.expression

@@ -85,16 +85,25 @@ def _at_our_depots(world: World) -> None:
     world.names["request_id"] += [request["request_id"]]
     world.names["session_id"] += [str(session.pk)]
     world.names["cdr_id"] += [each["id"] for each in data(world.caller.get("/ocpi/cpo/2.3.0/cdrs"))]
+    _asks_to_book(world, option, evse.uid, request)
+    _asks_of_chargers(world, {"location_id": evse.depot.location_id, "evse_uid": evse.uid}, str(session.pk))
+
+
+def _asks_to_book(world: World, option: BookingOption, evse_uid: str, request: dict[str, Any]) -> None:
+    """One that was made, changed and given up, and others."""
     world.bodies["BookingRequest"] += [
         request,
         booking_request(world.caller.party, option, slot(14, 15)),
         {**request, "period": _period(slot(12, 14))},
         {**request, "canceled": {"cancellation_reason": "TRAFFIC", "who_canceled": "EMSP"}},
         booking_request(
-            world.caller.party, option, slot(15, 16), booking_option=_everything_about_a_place(evse.uid)
+            world.caller.party, option, slot(15, 16), booking_option=_everything_about_a_place(evse_uid)
         ),
     ]
-    place = {"location_id": evse.depot.location_id, "evse_uid": evse.uid}
+
+
+def _asks_of_chargers(world: World, place: dict[str, Any], session_id: str) -> None:
+    """Commands at an EVSE, and what a session may take."""
     asked = {"response_url": CALLBACK, "token": token_of(world.caller)}
     later = time_out(at(9))
     world.bodies["ReserveNow"] += [{**asked, **place, "expiry_date": later, "reservation_id": "R-1"}]
@@ -102,7 +111,7 @@ def _at_our_depots(world: World) -> None:
     world.bodies["StartSession"] += [
         {**asked, **place, "connector_id": "1", "authorization_reference": "REF-7"}
     ]
-    world.bodies["StopSession"] += [{"response_url": CALLBACK, "session_id": str(session.pk)}]
+    world.bodies["StopSession"] += [{"response_url": CALLBACK, "session_id": session_id}]
     world.bodies["UnlockConnector"] += [{"response_url": CALLBACK, **place, "connector_id": "1"}]
     profile = {"charging_rate_unit": "W", "charging_profile_period": [{"start_period": 0, "limit": 50000}]}
     world.bodies["SetChargingProfile"] += [{"charging_profile": profile, "response_url": CALLBACK}]
@@ -138,7 +147,7 @@ def _everything_about_a_place(uid: str) -> dict[str, Any]:
 
 def _at_their_depots(world: World) -> None:
     """A place with an offer of theirs, a booking of ours there, its session and record, a tariff, and cards of both."""
-    partner, caller = world.partner, world.caller
+    partner = world.partner
     fleet = make_fleet("Nordfracht", country_code="DE", emsp_party_id="NFE")
     partner_places.keep_place(partner, dialect_of(partner).locations.read(location()).value)
     option = adopt_offer(partner, offer(), now=NOW).option
@@ -147,6 +156,21 @@ def _at_their_depots(world: World) -> None:
     Booking.objects.filter(pk=booked.pk).update(authorization_reference="REF-1")
     adopt_booking(partner, pushed_booking(booked), now=NOW)
     token = network_token(country_code="FR", party_id="CPO")
+    _tell_of_theirs(world.caller, token)
+    _bodies_of_theirs(world, token)
+    world.bodies["Booking"] += [pushed_booking(booked), pushed_booking()]
+    world.names["location_id"] += ["LOC-1", "loc-1"]
+    world.names["evse_uid"] += ["E-1"]
+    world.names["booking_location_id"] += ["BL-1"]
+    world.names["calendar_id"] += ["CA-1"]
+    world.names["booking_id"] += ["CB-881", booked.request_id]
+    world.names["session_id"] += ["S-1"]
+    world.names["cdr_id"] += ["CDR-1"]
+    world.names["tariff_id"] += ["T-1"]
+    world.names["uid"] += [token["uid"], *Token.objects.values_list("uid", flat=True)]
+
+
+def _tell_of_theirs(caller: Caller, token: dict[str, Any]) -> None:
     told = [
         ("PUT", "/ocpi/emsp/2.3.0/locations/FR/CPO/LOC-1", location()),
         ("PUT", "/ocpi/emsp/2.3.0/tariffs/FR/CPO/T-1", tariff()),
@@ -157,6 +181,9 @@ def _at_their_depots(world: World) -> None:
     for method, path, body in told:
         data_or_nothing = caller.send(method, path, body).json()
         assert data_or_nothing["status_code"] == 1000, data_or_nothing
+
+
+def _bodies_of_theirs(world: World, token: dict[str, Any]) -> None:
     world.bodies["Location"] += [location(), location(last_updated="2030-01-15T12:00:00Z")]
     world.bodies["EVSE"] += location()["evses"]
     world.bodies["Connector"] += [plug()]
@@ -170,17 +197,7 @@ def _at_their_depots(world: World) -> None:
     world.bodies["Token"] += [token, network_token(country_code="FR", party_id="CPO", uid="04BB")]
     world.bodies["BookingLocation"] += [offer()]
     world.bodies["Calendar"] += [calendar()]
-    world.bodies["Booking"] += [pushed_booking(booked), pushed_booking()]
     world.bodies["LocationReferences"] += [{"location_id": "LOC-1", "evse_uids": ["E-1"]}]
-    world.names["location_id"] += ["LOC-1", "loc-1"]
-    world.names["evse_uid"] += ["E-1"]
-    world.names["booking_location_id"] += ["BL-1"]
-    world.names["calendar_id"] += ["CA-1"]
-    world.names["booking_id"] += ["CB-881", booked.request_id]
-    world.names["session_id"] += ["S-1"]
-    world.names["cdr_id"] += ["CDR-1"]
-    world.names["tariff_id"] += ["T-1"]
-    world.names["uid"] += [token["uid"], *Token.objects.values_list("uid", flat=True)]
 
 
 def _whole_tariff() -> dict[str, Any]:
