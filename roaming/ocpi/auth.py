@@ -67,6 +67,7 @@ class CallerAuth:
         if caller.partner.is_suspended:
             raise RefusalError(Code.CLIENT_ERROR, SUSPENDED, http=403)
         if not self.handshake and not caller.is_registered:
+            _check_not_about_to_be(caller)
             return None
         _check_rate(caller.partner, now=now)
         if not self.handshake:
@@ -218,6 +219,14 @@ def _routing(request: HttpRequest) -> tuple[Party | None, Party | None]:
         return (country, party_id) if country and party_id else None
 
     return party("from"), party("to")
+
+
+def _check_not_about_to_be(caller: Caller) -> None:
+    """Who has just answered our POST of credentials may call before its answer is stored: what its parties are stands in there.
+    It is to try again, not to think that its token is wrong. Raises RefusalError."""
+    if caller.token.kind == Kind.PENDING:
+        message = "Your answer to our registration is being stored."
+        raise RefusalError(Code.SERVER_ERROR, message, http=503, headers={"Retry-After": "1"})
 
 
 def _check_sender(caller: Caller) -> None:

@@ -34,6 +34,24 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials|[^/]+/hubclientinfo(/.*)?)$")
 
 
+class Floods:
+    """Of what partners send beyond their rate one message a second stands for all, in each process: a flood neither fills the log
+    nor, counted there, keeps its partner waiting for longer than a minute after it."""
+
+    def __init__(self) -> None:
+        self._shown: dict[int, float] = {}
+
+    def is_shown(self, partner_id: int, now: float) -> bool:
+        """`now` in seconds of a clock that only goes forward."""
+        if now - self._shown.get(partner_id, now - 1) < 1:
+            return False
+        self._shown[partner_id] = now
+        return True
+
+
+_floods = Floods()
+
+
 def is_ocpi(path: str) -> bool:
     return path == "/ocpi" or path.startswith("/ocpi/")
 
@@ -145,6 +163,8 @@ def _log(
         logger.info(
             "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
         )
+        return None
+    if response.status_code == 429 and not _floods.is_shown(partner.pk, time.monotonic()):
         return None
     said = message_log.IncomingMessage(
         partner_id=partner.pk, at=at, method=(request.method or "")[:7],

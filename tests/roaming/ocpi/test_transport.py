@@ -15,7 +15,7 @@ from django.test import Client
 
 from roaming.models import Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.auth import partner_of, registered, spellings
-from roaming.ocpi.transport import LOGGED_BODY
+from roaming.ocpi.transport import LOGGED_BODY, Floods
 from tests.factories import NOW, make_evse, make_fleet, make_operator
 from tests.roaming.partners import (
     BOOKINGS,
@@ -114,9 +114,12 @@ def test_a_token_spelled_raw_that_happens_to_be_base64_is_tried_both_ways() -> N
     assert spellings("Token dG9rZW4=") == ["token", "dG9rZW4="]
 
 
-@pytest.mark.parametrize("kind", [PartnerToken.Kind.REGISTRATION, PartnerToken.Kind.PENDING])
-def test_a_token_of_the_handshake_opens_versions_only(kind: str) -> None:
-    """Checklist 10."""
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [(PartnerToken.Kind.REGISTRATION, (401, 2000)), (PartnerToken.Kind.PENDING, (503, 3000))],
+)
+def test_a_token_of_the_handshake_opens_versions_only(kind: str, said: tuple[int, int]) -> None:
+    """Checklist 10: and whoever calls before its answer to our POST is stored is asked to try again."""
     partner = make_partner(state=Partner.State.INVITED)
     PartnerToken.objects.all().delete()
     partner.plain_token = give_token(partner, kind)  # type: ignore[attr-defined]
@@ -124,8 +127,8 @@ def test_a_token_of_the_handshake_opens_versions_only(kind: str) -> None:
 
     assert code(caller.get("/ocpi/versions")) == (200, 1000)
     assert code(caller.get("/ocpi/2.3.0")) == (200, 1000)
-    assert code(caller.get(OFFERS)) == (401, 2000)
-    assert code(caller.post(BOOKINGS, {})) == (401, 2000)
+    assert code(caller.get(OFFERS)) == said
+    assert code(caller.post(BOOKINGS, {})) == said
 
 
 def test_a_token_that_ran_out_is_unknown(caller: Caller) -> None:
@@ -321,6 +324,13 @@ def test_a_partner_beyond_its_rate_waits(caller: Caller, settings: Any, clock: A
     assert code(other.get("/ocpi/versions")) == (200, 1000)
     clock.shift(timedelta(seconds=61))
     assert code(caller.get("/ocpi/versions")) == (200, 1000)
+
+
+def test_of_what_is_beyond_a_rate_one_message_a_second_is_kept() -> None:
+    floods = Floods()
+
+    assert [floods.is_shown(1, now) for now in (7.0, 7.5, 7.9, 8.0, 8.2)] == [True, False, False, True, False]
+    assert floods.is_shown(2, 8.2)
 
 
 def test_what_was_said_is_logged_without_tokens_and_cut(caller: Caller) -> None:
