@@ -47,7 +47,7 @@ def _insert(model: type[models.Model]) -> tuple[list[tuple[str, str]], str]:
             raise TypeError(f"{field} is not carried by JSON")
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)  # noqa: SLF001
-    key = quote(model._meta.pk.column)  # noqa: SLF001
+    key = quote(model._meta.pk.column or "")  # noqa: SLF001
     names = ", ".join(quote(field.column or "") for field in fields)
     statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM json_populate_recordset(NULL::{table}, %s) RETURNING {key}"  # noqa: S608
     return [(field.column or "", field.attname) for field in fields], statement
