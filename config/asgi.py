@@ -66,11 +66,11 @@ async def _charger_file(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def _answer(
-    scope: dict[str, Any], receive: Any, send: Any, *, most: int, within_s: float = BODY_S
+    scope: dict[str, Any], receive: Any, send: Any, *, most: int, within_s: float | None = None
 ) -> None:
     """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(BODY_S if within_s is None else within_s):
             body = await _read_body(scope, receive, most)
     except TimeoutError:
         await _send_last(send, refusal(408, scope["path"], scope["headers"]))
