@@ -158,10 +158,17 @@ def guest_sessions(
 ) -> QuerySet[GuestSession]:
     """Sessions at our depots that this partner is told of, of one operator or of all; oldest first. In the name of one of its
     parties those of its bookings, and those that nobody had booked."""
-    rows = sessions_with_all(GuestSession.objects.filter(partner=partner)).order_by("session")
+    rows = sessions_with_all(GuestSession.objects.filter(partner=partner)).order_by("pk")
     if party is not None:
-        rows = rows.filter(_of_party("session__visit__booking", party) | Q(session__visit__isnull=True))
-    return rows.filter(session__charger__depot__operator=operator) if operator else rows
+        is_unbooked = Q(session__isnull=False, session__visit__isnull=True)
+        rows = rows.filter(
+            _of_party("session__visit__booking", party) | _of_party("reservation", party) | is_unbooked
+        )
+    if operator is None:
+        return rows
+    return rows.filter(
+        Q(session__charger__depot__operator=operator) | Q(reservation__depot__operator=operator)
+    )
 
 
 def _of_party(booking: str, party: tuple[str, str]) -> Q:
@@ -177,8 +184,9 @@ def _of_party(booking: str, party: tuple[str, str]) -> Q:
 def sessions_with_all(rows: QuerySet[GuestSession]) -> QuerySet[GuestSession]:
     """With what a session's publication names (roaming.published_sessions)."""
     return rows.select_related(
-        "partner__organisation", "session__charger__depot__operator", "session__evse__depot__operator"
-    )
+        "partner__organisation", "session__charger__depot__operator", "session__evse__depot__operator",
+        "reservation__fleet", "reservation__depot__operator", "reservation__evse",
+    ).prefetch_related("reservation__tokens")  # fmt: skip
 
 
 def booking_of_session(session: ChargingSession) -> Booking | None:
@@ -205,4 +213,4 @@ def cdrs_of_ours() -> QuerySet[ChargeDetailRecord]:
         .filter(received__isnull=True, operator__is_partner=False)
         .exclude(operator__cpo_party_id="")
     )
-    return rows.select_related("session").prefetch_related("session__signed_values")
+    return rows.select_related("session__guest", "booking__guest").prefetch_related("session__signed_values")

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
+from bookings.models import Booking
 from depots.models import ChargingSession, Organisation
 from roaming.commands.models import ReceivedCommand
 from roaming.console.models import Deviation, PartnerComparison, PartnerEvent, PartnerTraffic
@@ -154,7 +155,7 @@ class Delivery(models.Model):
     kind = models.CharField(max_length=20, choices=Kind)
     object_id = models.BigIntegerField(
         help_text="by kind: the BookingOption, Booking, BookingRequest (our asks), Tariff, Depot, Evse, Token, "
-        "ChargingSession, ChargeDetailRecord, Invoice, ReceivedCommand, "
+        "GuestSession, ChargeDetailRecord, Invoice, ReceivedCommand, "
         "PartnerCommand or ChargingSession (of an active profile)"
     )
     wanted_version = models.BigIntegerField()
@@ -334,18 +335,28 @@ class PartnerMessage(models.Model):
 class GuestSession(models.Model):
     """A session at a depot of ours that a partner's customer charges by: its partner is told of it, and of nobody else's.
 
-    `version` rises with all that the partner is to hear, `changed_at` is when it last did. `preferences` is what its driver
-    would like (OCPI ChargingPreferences), as the partner said.
+    One that a reservation begins has its booking from the start, and its session once charging begins; any other has its
+    session. `code` is its id towards the partner (OCPI Session.id), which stays. `version` rises with all that the partner is
+    to hear, `changed_at` is when it last did. `preferences` is what its driver would like (OCPI ChargingPreferences), as the
+    partner said.
     """
 
-    session = models.OneToOneField(ChargingSession, models.CASCADE, primary_key=True, related_name="guest")
+    code = models.CharField(max_length=36, unique=True)
+    session = models.OneToOneField(ChargingSession, models.CASCADE, related_name="guest", null=True)
+    reservation = models.OneToOneField(Booking, models.CASCADE, related_name="guest", null=True)
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="guest_sessions", db_index=False)
     version = models.BigIntegerField(default=1)
     changed_at = models.DateTimeField()
     preferences = models.JSONField(null=True, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["partner", "session"], name="guest_sessions_of_partner")]
+        constraints = [
+            models.CheckConstraint(
+                name="guest_session_of_something",
+                condition=Q(session__isnull=False) | Q(reservation__isnull=False),
+            )
+        ]
+        indexes = [models.Index(fields=["partner", "id"], name="guest_sessions_of_partner")]
 
     def __str__(self) -> str:
-        return f"{self.session_id} of {self.partner_id}"
+        return f"{self.code} of {self.partner_id}"

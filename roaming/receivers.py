@@ -83,7 +83,7 @@ def deliver_booking(booking: Booking, event: BookingEvent, at: datetime, **_: An
     if booking.route != Booking.Route.INBOUND or booking.status in NEVER_SENT:
         return
     if event.after == BookingStatus.CHARGING and event.kind == "status" and booking.session_id is not None:
-        guest_sessions.begin(booking.session_id, customer_id=booking.fleet_id, at=at)
+        guest_sessions.begin_booked(booking, booking.session_id, at=at)
     round_trips.send(
         _DELIVER, {"fleet": booking.fleet_id, "booking": booking.pk, "version": booking.version, "at": at}
     )
@@ -100,9 +100,7 @@ def deliver_calendars(option_ids: list[int], at: datetime, **_: Any) -> None:
 @receiver(depots.charging_started, dispatch_uid="roaming.charging_started")
 def deliver_session(session: ChargingSession, at: datetime, **_: Any) -> None:
     """Whoever's booking or token it uses, if that is a partner's, is told of it from its beginning."""
-    customer_id = guest_sessions.customer_of(session)
-    if customer_id is not None:
-        guest_sessions.begin(session.pk, customer_id=customer_id, at=at)
+    if guest_sessions.begin(session, at=at):
         remote_starts.note_start(session, now=at)
 
 
@@ -132,9 +130,11 @@ def deliver_tokens(token_ids: list[int], at: datetime, **_: Any) -> None:
 
 @receiver(booking_changed, dispatch_uid="roaming.reservation_changed")
 def follow_reservation(booking: Booking, at: datetime, **_: Any) -> None:
-    if booking.route == Booking.Route.RESERVED:
+    if booking.is_reservation:
         if booking.status == BookingStatus.CHARGING and booking.session_id is not None:
-            guest_sessions.begin(booking.session_id, customer_id=booking.fleet_id, at=at)
+            guest_sessions.begin_booked(booking, booking.session_id, at=at)
+        else:
+            guest_sessions.reservation_changed(booking, at=at)
         results.follow_reservation(booking, at=at)
 
 

@@ -25,6 +25,7 @@ from bookings.billing.priced_visits import (
     lacks_payer,
     price_cancellation,
     price_no_show,
+    price_reservation,
     price_session,
     price_stay,
 )
@@ -46,6 +47,13 @@ SHORT_IN_ALL = "Less power than promised was there in another session of the boo
 BOOKING_ENDED = "The booking ended with this session."
 # Codes are at most 36 long, credits 39 (OCPI 2.3.0).
 CREDIT = "-C"
+
+_OF_RESERVATION: Mapping[str, str] = {
+    Kind.SESSION: "reservation %s, used",
+    Kind.NO_SHOW: "reservation %s, expired",
+    Kind.STAY: "reservation %s, used by the session of the booking before",
+    Kind.CANCELLATION: "reservation %s, given back",
+}
 
 # Copied to a credit and, but for what is given anew, to a new issue.
 _COPIED = (
@@ -204,6 +212,12 @@ def issue_cancellation(booking: Booking, *, at: datetime, now: datetime) -> Char
     return issue(visit, Issue(SCHEDULER, now))
 
 
+def issue_given_back(booking: Booking, *, now: datetime) -> ChargeDetailRecord | None:
+    """What a reservation costs that is given back now; None where it costs nothing. The booking is locked."""
+    visit = price_reservation(booking, at=now)
+    return issue(visit, Issue(SCHEDULER, now)) if visit is not None and visit.is_due else None
+
+
 def issue(visit: PricedVisit, by: Issue, *, replaces: ChargeDetailRecord | None = None) -> ChargeDetailRecord:
     """The record of a visit as it is priced, with the next number of its operator."""
     booking, session, use = visit.booking, visit.session, visit.use
@@ -223,7 +237,7 @@ def issue(visit: PricedVisit, by: Issue, *, replaces: ChargeDetailRecord | None 
         place=snapshots.place_of(visit.depot, visit.evse),
         starts_at=visit.starts_at,
         ends_at=visit.ends_at,
-        charging_tariff_id=visit.tariffs.charging_id if session is not None else None,
+        charging_tariff_id=visit.tariffs.charging_id if use is not None else None,
         booking_tariff_id=visit.tariffs.booking_id,
         periods=periods_of(visit),
         energy_wh=use.energy_wh if use is not None else 0,
@@ -334,6 +348,8 @@ def _says(cdr: ChargeDetailRecord, visit: PricedVisit) -> bool:
 def _remark(visit: PricedVisit) -> str:
     if visit.booking is None:
         return "without a booking"
+    if visit.booking.is_reservation:
+        return _OF_RESERVATION[visit.kind] % visit.booking.reference
     words: Mapping[str, str] = {
         Kind.SESSION: "booking %s, used",
         Kind.NO_SHOW: "no-show of booking %s",

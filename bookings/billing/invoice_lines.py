@@ -106,7 +106,7 @@ def _parts(
         for rate, net in cdr.net_by_rate or [[None, cdr.before_taxes]]:
             told = None if rate is None else Decimal(rate)
             yield InvoiceLine(
-                description=f"{cdr.get_kind_display()}, {depot}{f', {plate}' if plate else ''}",
+                description=f"{cdr.kind_words}, {depot}{f', {plate}' if plate else ''}",
                 net=cents(sign * Decimal(net)),
                 vat=treatment.vat_of(told, seller_vat_id=seller.vat_id),
                 span=Span(_day(cdr, first=True), _day(cdr, first=False)),

@@ -10,6 +10,7 @@ from django.db.models import Q
 from bookings.actors import ActorKind
 from bookings.billing.charging_periods import MeteredUse, metered_use
 from bookings.billing.flags import OTHER_CURRENCY, POWER_SHORT
+from bookings.billing.reserved_periods import expired_reservation, reservation_alone, with_reservation
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord, Token
 from bookings.operations.charge import is_failed_try
 from bookings.pricing.bills import Bill
@@ -84,6 +85,8 @@ def price_session(session: ChargingSession, *, now: datetime) -> PricedVisit | N
     if not tariffs:
         return None
     use = metered_use(session, now=now)
+    if booking is not None and booking.is_reservation and _carries_fee(booking, session):
+        use = with_reservation(use, booking)
     by_booking, is_waived = tariffs.booking, False
     if booking is not None and by_booking is not None:
         is_waived = power_shortage.waives(booking, since=use.starts_at, until=use.ends_at)
@@ -99,8 +102,15 @@ def price_session(session: ChargingSession, *, now: datetime) -> PricedVisit | N
     )  # fmt: skip
 
 
+def price_reservation(booking: Booking, *, at: datetime) -> PricedVisit | None:
+    """What one costs that is given back at this moment. None without a tariff of charging, which prices reservations too."""
+    return _price_reservation(booking, Kind.CANCELLATION, reservation_alone(booking, until=at))
+
+
 def price_no_show(booking: Booking) -> PricedVisit | None:
-    """None without a tariff of bookings."""
+    """None without a tariff of bookings, or for a reservation of charging."""
+    if booking.is_reservation:
+        return _price_reservation(booking, Kind.NO_SHOW, expired_reservation(booking))
     slot = BookedSlot(booking.period, BookingOutcome.NO_SHOW)
     return _price_slot(booking, Kind.NO_SHOW, slot, booking.starts_at, booking.ends_at)
 
@@ -182,6 +192,17 @@ def _price_slot(
     )  # fmt: skip
 
 
+def _price_reservation(booking: Booking, kind: Kind, use: MeteredUse) -> PricedVisit | None:
+    tariffs = of_booking(booking)
+    if tariffs.charging is None:
+        return None
+    bill = price(Visit(use.use), booking.depot.zone, charging=tariffs.charging)
+    return PricedVisit(
+        kind=kind, bill=bill, tariffs=tariffs, depot=booking.depot, customer=booking.fleet, starts_at=use.starts_at,
+        ends_at=use.ends_at, booking=booking, evse=booking.evse, use=use, flags=tariffs.flags,
+    )  # fmt: skip
+
+
 def _of_walk_in(session: ChargingSession, customer: Organisation) -> AppliedTariffs:
     """No option was booked, so none has a say."""
     assert session.evse is not None
@@ -226,9 +247,9 @@ def _carries_fee(booking: Booking, session: ChargingSession | None = None) -> bo
         .exclude(credited_by__issued_by_kind=ActorKind.BERTH)
     )
     return not any(
-        line["use"] == ElementUse.BOOKING
-        for bill in others.values_list("bill", flat=True)
-        for line in bill["lines"]
+        any(line["use"] == ElementUse.BOOKING for line in bill["lines"])
+        or any("reserved_s" in period for period in periods)
+        for bill, periods in others.values_list("bill", "periods")
     )
 
 

@@ -26,6 +26,8 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
         cdrs.issue_no_show(booking, now=at)
     elif permissions.was_late_cancellation(booking, event):
         cdrs.issue_cancellation(booking, at=at, now=at)
+    elif permissions.was_given_back(booking, event):
+        cdrs.issue_given_back(booking, now=at)
     elif event.after == BookingStatus.COMPLETED and event.actor_kind != ActorKind.CHARGER:
         # What a charger ends it tells of itself.
         _settle_ended(booking, at)

@@ -1,7 +1,8 @@
 """The periods of a record as it keeps them, and what its lines come to by rate of tax.
 
 A period of the session has `starts_at`, `energy_kwh`, and `charging_s` or `parking_s`; the booking's part has periods of its own
-with `booked_s`, `expired_s` (nobody came) or `overtime_s`.
+with `booked_s`, `expired_s` (nobody came) or `overtime_s`. A reservation has one with `reserved_s`, or `expired_s`, which the
+tariff of the charging prices.
 """
 
 from __future__ import annotations
@@ -67,7 +68,12 @@ def _taxed(tax: Decimal, percentage: Decimal | None) -> Decimal:
 
 
 def _charged(period: ChargingPeriod) -> dict[str, Any]:
-    told: dict[str, Any] = {"starts_at": utc_text(period.starts_at), "energy_kwh": str(period.energy_kwh)}
+    begin = utc_text(period.starts_at)
+    if period.reserved_s is not None:
+        return {"starts_at": begin, "reserved_s": period.reserved_s}
+    if period.expired_s is not None:
+        return {"starts_at": begin, "expired_s": period.expired_s}
+    told: dict[str, Any] = {"starts_at": begin, "energy_kwh": str(period.energy_kwh)}
     if period.charging_s is not None:
         told["charging_s"] = period.charging_s
     if period.parking_s is not None:

@@ -317,6 +317,11 @@ class Booking(models.Model):
         return self.route != self.Route.OUTBOUND
 
     @property
+    def is_reservation(self) -> bool:
+        """Of a charger that is kept from now on (bookings/rules/reservations.py)."""
+        return self.route == self.Route.RESERVED
+
+    @property
     def is_best_effort(self) -> bool:
         """At a depot of a partner that keeps no bookings: nothing but the charger is kept, shortly before, if it can be."""
         return bool(self.terms_json.get(BEST_EFFORT))

@@ -20,8 +20,8 @@ _PARTY = Upper(Concat(KT("place__country_code"), Value("*", _TEXT), KT("place__p
 
 
 class ChargeDetailRecord(models.Model):
-    """One session, no-show, late cancellation or stay with its price, as it was issued. Never changed (trigger): it is credited
-    by another one, and issued anew by a third.
+    """One session, no-show, late cancellation or stay with its price, as it was issued; of a reservation that expired or was
+    given back, too. Never changed (trigger): it is credited by another one, and issued anew by a third.
 
     `code` is its id towards the customer (OCPI: CDR.id), `party` which of a network's parties gave it ("FR*CPO"; empty for what
     was issued here). `number` counts the operator's own without a gap; one that came from
@@ -128,6 +128,23 @@ class ChargeDetailRecord(models.Model):
     @property
     def is_credit(self) -> bool:
         return self.credits_id is not None
+
+    @property
+    def is_of_reservation_alone(self) -> bool:
+        """Of ours: without a session it is the tariff of charging that prices it."""
+        return self.session_id is None and self.charging_tariff_id is not None
+
+    @property
+    def kind_words(self) -> str:
+        """What it is of, for people."""
+        words = _OF_RESERVATION.get(self.kind) if self.is_of_reservation_alone else None
+        return words or self.get_kind_display()
+
+
+_OF_RESERVATION: dict[str, str] = {
+    ChargeDetailRecord.Kind.NO_SHOW: "Expired reservation",
+    ChargeDetailRecord.Kind.CANCELLATION: "Reservation given back",
+}
 
 
 class Dispute(models.Model):

@@ -72,16 +72,17 @@ def unsaved(request: SlotRequest, terms: Terms) -> Booking:
         route=_route(request),
         vehicle=request.vehicle,
         wished_power_w=request.power_w,
-        terms_json=terms.to_json(),
+        terms_json=terms.to_json() | (request.reserved.to_json() if request.reserved is not None else {}),
         enforcement=Enforcement.NOT_DUE,
     )
 
 
 def as_asked(request: SlotRequest) -> dict[str, Any]:
-    """What a booking says of its ask, granted or not."""
+    """What a booking says of its ask, granted or not. The id of a reservation's ask is no word of its network's."""
+    reference = request.request_id[:36] if request.reserved is None else ""
     return {
         "request_id": request.request_id,
-        "authorization_reference": request.authorization_reference or request.request_id[:36],
+        "authorization_reference": request.authorization_reference or reference,
         "customer_country": request.party[0].upper(),
         "customer_party": request.party[1].upper(),
         "fleet": request.fleet,
@@ -96,6 +97,6 @@ def as_asked(request: SlotRequest) -> dict[str, Any]:
 def _route(request: SlotRequest) -> Booking.Route:
     if request.option.is_mirror:
         return Booking.Route.OUTBOUND
-    if request.starts_now:
+    if request.reserved is not None:
         return Booking.Route.RESERVED
     return Booking.Route.INBOUND if request.fleet.is_partner else Booking.Route.OWN

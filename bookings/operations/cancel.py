@@ -59,16 +59,17 @@ def write_off(
     *,
     note: str = "",
     ask: BookingRequest | None = None,
+    more: dict[str, Any] | None = None,
     actor: Actor,
     now: datetime,
 ) -> None:
-    """The move itself, for callers that hold the locks."""
+    """The move itself, for callers that hold the locks. The history says `more` of it."""
     booking.cancel_reason, booking.cancelled_by, booking.note = reason, by, note[:200]
     fields = ["cancel_reason", "cancelled_by", "note"]
     if by == Booking.Side.DEPOT:
         booking.changed_by_depot_at = now
         fields.append("changed_by_depot_at")
-    detail = {"reason": reason, "by": by, **({"note": note[:200]} if note else {})}
+    detail = {"reason": reason, "by": by, **({"note": note[:200]} if note else {}), **(more or {})}
     lifecycle.move(
         booking, BookingStatus.CANCELLED, actor=actor, at=now, detail=detail, fields=fields, ask=ask
     )

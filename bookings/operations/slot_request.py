@@ -10,7 +10,7 @@ from bookings.models import BookingOption, BookingToken, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
-from bookings.rules.reservations import terms_of_reservation
+from bookings.rules.reservations import ReservedTime, terms_of_reservation
 from bookings.rules.terms import Terms
 from depots.models import Evse, Organisation
 from depots.periods import Period
@@ -23,7 +23,7 @@ class SlotRequest:
     `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
     request); `tokens` default to the vehicle's; `power_w` is a wish in watts; `party` is (country code, party id) of the
     asking eMSP, its own where a fleet asks; without a `request_id` one is made. `quote` is the price of a booking that is made
-    anew; any other is priced under the tariffs that hold now. `starts_now` makes it a reservation (rules/reservations.py).
+    anew; any other is priced under the tariffs that hold now. `reserved` makes it a reservation (rules/reservations.py).
     `shown_price` is what the asker was shown (`quotes.brief`, empty for no price): dearer than that it is not booked.
     """
 
@@ -42,7 +42,7 @@ class SlotRequest:
     message: ReceivedMessage = NO_MESSAGE
     quote: dict[str, Any] | None = None
     shown_price: dict[str, str] | None = None
-    starts_now: bool = False
+    reserved: ReservedTime | None = None
 
     @property
     def must_fit(self) -> Needs:
@@ -50,7 +50,7 @@ class SlotRequest:
 
     def under(self, terms: Terms) -> Terms:
         """What it is made by, where these are the place's terms for its asker."""
-        return terms_of_reservation(terms) if self.starts_now else terms
+        return terms_of_reservation(terms) if self.reserved is not None else terms
 
     def asked(self, tokens: Sequence[BookingToken]) -> Asked:
         """The same for the log of asks, with the tokens the booking carries."""

@@ -82,7 +82,7 @@ def bills_of(booking: Booking) -> BookingBills | None:
     is_explained = quote is not None and bool(standing)
     return BookingBills(
         bills=[
-            BookingBill(cdr, cdr.get_kind_display(), bill_parts(bill, is_metered=cdr.session_id is not None))
+            BookingBill(cdr, cdr.kind_words, bill_parts(bill, is_metered=cdr.session_id is not None))
             for cdr, bill in zip(standing, read, strict=True)
         ],
         credited=[cdr for cdr in rows if not cdr.is_credit and hasattr(cdr, "credited_by")],
@@ -125,6 +125,8 @@ def _not_used(standing: list[ChargeDetailRecord]) -> str:
         return ""
     if any(cdr.kind == ChargeDetailRecord.Kind.STAY for cdr in standing):
         return "what was charged is in the record of the booking before"
+    if any(cdr.is_of_reservation_alone for cdr in standing):
+        return "no session followed on the reservation"
     is_no_show = any(cdr.kind == ChargeDetailRecord.Kind.NO_SHOW for cdr in standing)
     return "the vehicle did not come" if is_no_show else "it was cancelled after its deadline"
 

@@ -23,8 +23,8 @@ from depots.templatetags.berth import money
 
 MOST_PERIODS_SHOWN = 200
 _PERIOD_WORDS = {
-    "charging_s": "Charging", "parking_s": "Parking", "booked_s": "Booked", "expired_s": "Booked, nobody came",
-    "overtime_s": "Overtime",
+    "charging_s": "Charging", "parking_s": "Parking", "booked_s": "Booked", "expired_s": "Kept, nobody came",
+    "overtime_s": "Overtime", "reserved_s": "Reserved",
 }  # fmt: skip
 
 

@@ -50,10 +50,14 @@ def was_late_cancellation(booking: Booking, event: BookingEvent) -> bool:
     return was_given_up and _is_late(booking, booking.cancelled_by, event.before, event.at)
 
 
+def was_given_back(booking: Booking, event: BookingEvent) -> bool:
+    """Whether a reservation that was kept is over by its customer's word, with nothing in its place."""
+    detail = event.detail
+    return booking.is_reservation and bool(detail.get("was_kept")) and not detail.get("is_replaced")
+
+
 def _is_late(booking: Booking, by: str, status: str, at: datetime) -> bool:
-    if (
-        booking.route == Booking.Route.RESERVED
-    ):  # it begins at once, and may be given back as long as nobody charges
+    if booking.is_reservation:  # it begins at once, and may be given back as long as nobody charges
         return False
     is_promised = by == Booking.Side.FLEET and status == BookingStatus.CONFIRMED
     return is_promised and at > booking.terms.cancel_deadline(booking.period)

@@ -6,15 +6,40 @@ booking is.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bookings.errors import InThePast, TooLong
+from bookings.models import Booking, Enforcement
 from bookings.rules.terms import LIMITS, Overstay, Terms
-from depots.periods import Period
+from depots.periods import Period, utc_text
 
 LONGEST_RESERVATION = timedelta(hours=2)
 _MINUTE = timedelta(minutes=1)
+# Of the terms of a booking that is one: its time to the second, where slots are whole minutes.
+_TIME = "reserved"
+# The charger keeps it, or we do where it cannot.
+KEPT = frozenset({Enforcement.ARMED, Enforcement.SOFT})
+
+
+@dataclass(frozen=True)
+class ReservedTime:
+    """From when it was made (of one that took another's place: from when that was) until it expires."""
+
+    since: datetime
+    until: datetime
+
+    def to_json(self) -> dict[str, dict[str, str]]:
+        """For the terms that its booking keeps."""
+        return {_TIME: {"since": utc_text(self.since), "until": utc_text(self.until)}}
+
+
+def reserved_time(booking: Booking) -> ReservedTime:
+    """Of a booking that is a reservation."""
+    told = booking.terms_json.get(_TIME)
+    if told is None:
+        return ReservedTime(booking.created_at, booking.ends_at)
+    return ReservedTime(*(datetime.fromisoformat(told[name]) for name in ("since", "until")))
 
 
 def terms_of_reservation(terms: Terms) -> Terms:
@@ -40,7 +65,7 @@ def terms_of_reservation(terms: Terms) -> Terms:
 
 
 def period_of_reservation(until: datetime, *, now: datetime) -> Period:
-    """In whole minutes, as all slots are. Raises InThePast, TooLong."""
+    """What it takes of the place, in whole minutes, as all slots are. Raises InThePast, TooLong."""
     if until <= now:
         raise InThePast("The reservation would be over already.")
     if until - now > LONGEST_RESERVATION:

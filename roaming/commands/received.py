@@ -19,13 +19,13 @@ from bookings.models import Booking, BookingStatus, BookingToken
 from bookings.operations import SlotRequest
 from bookings.rules.entitlement import TokenName
 from bookings.rules.identification import fellows, identify
-from bookings.rules.reservations import period_of_reservation
+from bookings.rules.reservations import ReservedTime, period_of_reservation
 from depots import operations as depots
 from depots.capabilities import why_not
 from depots.models import ChargerCommand, ChargingSession, Depot, Evse, Organisation
 from depots.queries import is_online
 from depots.token_numbers import normalise
-from roaming import access
+from roaming import access, guest_sessions
 from roaming.commands import results
 from roaming.models import Partner, ReceivedCommand
 from roaming.ocpi.wire_object import folded
@@ -107,13 +107,15 @@ def reserve(
             tokens=[token],
             authorization_reference=reference,
             party=asker.party,
-            starts_now=True,
+            reserved=ReservedTime(asker.now, until),
         )
         received = _received(asker, Kind.RESERVE, depot, reservation_key=key)
         replaced = _reserved(asker, key)
         booking = operations.reserve_now(request, replaces=replaced, actor=asker.actor, now=asker.now)
         received.booking = booking
         results.owe(received)
+        if replaced is not None:
+            guest_sessions.hand_over(replaced, booking)
         results.follow_reservation(booking, at=asker.now)
     return received
 
@@ -193,26 +195,44 @@ def unlock(asker: Asker, place: Place) -> ReceivedCommand:
 
 
 def own_session(asker: Asker, session_id: str) -> ChargingSession:
-    """Of the asker's customers. Raises SessionUnknown."""
-    is_key = session_id.isascii() and session_id.isdigit() and len(session_id) < 19
-    rows = ChargingSession.objects.select_related("charger__depot__operator")
-    found = rows.filter(pk=int(session_id)).first() if is_key else None
+    """Of the asker's customers. Raises SessionUnknown, and CommandRefused for a reservation that nobody has used."""
+    named = access.guest_sessions(asker.partner).filter(code=session_id.upper()).first()
+    found = named.session if named is not None else _untold_session(session_id)
+    if named is not None and named.reservation is not None and found is None:
+        _refuse_unused(named.reservation, asker)
     if found is None or not _is_own(found, asker):
         raise SessionUnknown("session_id", "There is no such session of yours.")
     return found
 
 
+def _refuse_unused(reservation: Booking, asker: Asker) -> None:
+    """Raises CommandRefused where it is the asker's."""
+    if _is_booking_of(reservation, asker):
+        raise CommandRefused("Charging has not begun. A reservation is given back with CANCEL_RESERVATION.")
+
+
+def _untold_session(session_id: str) -> ChargingSession | None:
+    """One of a token that became its network's since it began."""
+    is_key = session_id.isascii() and session_id.isdigit() and len(session_id) < 19
+    rows = ChargingSession.objects.select_related("charger__depot__operator").filter(guest=None)
+    return rows.filter(pk=int(session_id)).first() if is_key else None
+
+
 def _is_own(session: ChargingSession, asker: Asker) -> bool:
     """By its booking, which is of one party of a partner and not of the others behind the same hub, else by its token."""
-    fleet_id = asker.partner.organisation_id
     booking = Booking.objects.filter(visits__session=session).first()
     if booking is not None:
-        party = booking.customer_country, booking.customer_party
-        return booking.fleet_id == fleet_id and (not all(party) or folded(*party) == folded(*asker.party))
+        return _is_booking_of(booking, asker)
     token = owned_token(session)
-    if token is None or token.fleet_id != fleet_id:
+    if token is None or token.fleet_id != asker.partner.organisation_id:
         return False
     return not token.party_id or folded(token.country_code, token.party_id) == folded(*asker.party)
+
+
+def _is_booking_of(booking: Booking, asker: Asker) -> bool:
+    party = booking.customer_country, booking.customer_party
+    is_party = not all(party) or folded(*party) == folded(*asker.party)
+    return booking.fleet_id == asker.partner.organisation_id and is_party
 
 
 def _place(asker: Asker, place: Place) -> tuple[Depot, Evse | None]:

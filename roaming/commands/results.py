@@ -12,6 +12,7 @@ from bookings import smart_charging
 from bookings.models import Booking, BookingStatus, Enforcement
 from depots.models import ChargerCommand
 from depots.periods import utc_text
+from roaming import guest_sessions
 from roaming.models import Delivery, ReceivedCommand
 from roaming.outbound.waking import wake_sender
 
@@ -139,7 +140,7 @@ def _result_of(command: ChargerCommand) -> ReceivedCommand.Result:
 
 
 def follow_reservation(booking: Booking, *, at: datetime) -> None:
-    """What a reservation's booking says of its result. Its booking is locked."""
+    """What a reservation's booking says of its result; from when it is accepted it is a session. Its booking is locked."""
     found = _result_of_reservation(booking)
     if found is None:
         return
@@ -154,12 +155,16 @@ def follow_reservation(booking: Booking, *, at: datetime) -> None:
             return
     elif received.result:
         return
+    elif result == Result.ACCEPTED and booking.status == BookingStatus.CONFIRMED:
+        guest_sessions.begin_reservation(booking, at=at)
     decide(received, result, text, now=at)
 
 
 def _result_of_reservation(booking: Booking) -> tuple[ReceivedCommand.Result, str] | None:
     if booking.status == BookingStatus.CANCELLED and booking.cancelled_by == Booking.Side.DEPOT:
         return Result.WITHDRAWN, booking.note
+    if booking.status == BookingStatus.CHARGING:
+        return Result.ACCEPTED, ""  # its truck was there before the charger had answered
     if booking.status != BookingStatus.CONFIRMED:
         return None
     if booking.enforcement == Enforcement.ARMED:

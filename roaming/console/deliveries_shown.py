@@ -9,9 +9,9 @@ from typing import Any
 from django.db.models import Manager, QuerySet
 
 from bookings.models import Booking, BookingOption, BookingRequest, ChargeDetailRecord, Invoice, Tariff, Token
-from depots.models import ChargingSession, Depot, Evse
+from depots.models import Depot, Evse
 from roaming.console.operations import delivery_version
-from roaming.models import Delivery, Partner
+from roaming.models import Delivery, GuestSession, Partner
 
 Kind = Delivery.Kind
 
@@ -48,7 +48,7 @@ NAMED: dict[Kind, Named] = {
     Kind.LOCATION: Named(Depot.objects, lambda row: row.location_id, "location_id"),
     Kind.EVSE: Named(Evse.objects, lambda row: row.uid, "uid"),
     Kind.TOKEN: Named(Token.objects, lambda row: f"…{row.uid[-4:]}", "uid"),
-    Kind.SESSION: Named(ChargingSession.objects, lambda row: f"session {row.pk}", "pk"),
+    Kind.SESSION: Named(GuestSession.objects, lambda row: f"session {row.code}", "code"),
     Kind.CDR: Named(ChargeDetailRecord.objects, lambda row: row.code, "code"),
     Kind.INVOICE_RECORD: Named(Invoice.objects, lambda row: row.number, "number"),
 }

@@ -97,7 +97,9 @@ def _bookings(partner: Partner, now: datetime) -> Collection[int]:
 
 def _sessions(partner: Partner, now: datetime) -> Collection[int]:
     """Records are not among what is told again: who has one has it for good."""
-    told = Q(session__ended_at=None) | Q(session__end_received_at__gte=now - OVER_BUT_TOLD)
+    since = now - OVER_BUT_TOLD
+    told = Q(session__isnull=False, session__ended_at=None) | Q(session__end_received_at__gte=since)
+    told |= Q(session=None, reservation__ends_at__gte=since)
     return set(partner.guest_sessions.filter(told).values_list("pk", flat=True))
 
 

@@ -17,7 +17,7 @@ from roaming.ocpi.style import style_of
 from roaming.outbound.full_sets import STILL_TOLD
 from roaming.outbound.pushes import party_of
 from roaming.published_invoices import invoice_records, owner_of, role_addressed
-from roaming.published_sessions import published_sessions, tariffs_of
+from roaming.published_sessions import is_over, published_sessions, tariffs_of
 from roaming.seen_depots import seen_depots
 from roaming.seen_tariffs import seen_tariffs
 
@@ -137,8 +137,8 @@ def _sessions(partner: Partner, now: datetime) -> Iterator[OurObject]:
     """Those that have ended: what one that runs has come to is another with every reading."""
     sessions, style = dialect_of(partner).sessions, style_of(partner)
     ended = STILL_TOLD[Kind.SESSION](partner, now)
-    rows = access.guest_sessions(partner).filter(pk__in=ended, session__ended_at__isnull=False)
-    for session in published_sessions(list(rows), now=now):
+    rows = [row for row in access.guest_sessions(partner).filter(pk__in=ended) if is_over(row)]
+    for session in published_sessions(rows, now=now):
         url, body = sessions.url(partner, session), sessions.write(session, style)
         peer = _peer(partner, session.owner, _holder(session.token))
         yield OurObject(Kind.SESSION, session.guest.pk, session.id, url, peer, body)

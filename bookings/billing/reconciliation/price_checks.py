@@ -82,17 +82,24 @@ def _without_fee(content: TariffContent) -> TariffContent:
 
 
 def _use(cdr: ChargeDetailRecord) -> SessionUse | None:
-    told = [period for period in cdr.periods if "energy_kwh" in period]
-    if cdr.kind != Kind.SESSION or not told:
+    is_priced = cdr.charging_tariff_id is not None
+    told = [
+        period for period in cdr.periods if "energy_kwh" in period or (is_priced and _is_reserved(period))
+    ]
+    if not told or (cdr.kind != Kind.SESSION and not is_priced):
         return None
     return SessionUse(tuple(_period(period) for period in told), cdr.ends_at)
 
 
 def _period(told: dict[str, Any]) -> ChargingPeriod:
     return ChargingPeriod(
-        starts_at=_moment(told), energy_kwh=Decimal(told["energy_kwh"]), charging_s=told.get("charging_s"),
-        parking_s=told.get("parking_s"),
+        starts_at=_moment(told), energy_kwh=Decimal(told.get("energy_kwh") or 0), charging_s=told.get("charging_s"),
+        parking_s=told.get("parking_s"), reserved_s=told.get("reserved_s"), expired_s=told.get("expired_s"),
     )  # fmt: skip
+
+
+def _is_reserved(period: dict[str, Any]) -> bool:
+    return "reserved_s" in period or "expired_s" in period
 
 
 def _slot(cdr: ChargeDetailRecord) -> BookedSlot:

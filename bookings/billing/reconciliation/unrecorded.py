@@ -13,7 +13,13 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTextTransform
 
 from bookings.billing.meter_evidence import WITHOUT_RECORD
-from bookings.billing.priced_visits import PricedVisit, price_cancellation, price_no_show, price_stay
+from bookings.billing.priced_visits import (
+    PricedVisit,
+    price_cancellation,
+    price_no_show,
+    price_reservation,
+    price_stay,
+)
 from bookings.billing.reconciliation.books import Books, in_month
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
 from bookings.models import (
@@ -25,9 +31,8 @@ from bookings.models import (
     SessionStatus,
 )
 from bookings.operations.charge import NO_ENERGY_WH
-from bookings.rules import permissions
+from bookings.rules import permissions, quotes
 from bookings.rules.own_slots import session_into
-from bookings.rules.tariff_contents import contents
 from depots.cards import card_ending
 from depots.templatetags.berth import kilowatt_hours
 
@@ -150,20 +155,15 @@ def unrecorded_bookings(books: Books, *, now: datetime) -> Iterator[Finding]:
     given_up = [row.pk for row in rows if row.status == BookingStatus.CANCELLED]
     events = BookingEvent.objects.filter(booking__in=given_up, kind="status", after=BookingStatus.CANCELLED)
     ended = {event.booking_id: event for event in events}
-    contents([pk for row in rows if (pk := row.booking_tariff_id) is not None])
+    quotes.read_tariffs(rows)
     for row in rows:
         fee = _fee(row, ended.get(row.pk))
         if fee is None and row.is_ours:
             continue
         other = row.depot.operator if books.is_payable else row.fleet
-        outcome = (
-            STAYED
-            if row.is_ours and row.status == BookingStatus.COMPLETED
-            else _OUTCOMES[BookingStatus(row.status)]
-        )
         yield Finding(
             kind=Kind.BOOKING_UNRECORDED, key=finding_key(Kind.BOOKING_UNRECORDED, row.pk), facts=amounts(fee and fee[0]),
-            words=f"Booking {row.reference} at {row.depot.name}, {row.plate}: {outcome}.",
+            words=f"Booking {row.reference} at {row.depot.name}, {row.plate}: {_outcome(row)}.",
             counterparty=other.name, counterparty_id=other.pk, currency=fee[1] if fee else "", expected=fee and fee[0],
             at=row.ends_at, time_zone=row.depot.time_zone,
             about=Subject(booking_id=row.pk, depot_code=row.depot.code),
@@ -186,6 +186,8 @@ def _candidates(books: Books, now: datetime) -> QuerySet[Booking]:
     )
     stayed = Q(status=BookingStatus.COMPLETED, session=None)
     at_ours = ~Q(route=Booking.Route.OUTBOUND) & Q(booking_tariff__isnull=False) & (unused | stayed)
+    reserved = Q(route=Booking.Route.RESERVED, charging_tariff__isnull=False) & ~Exists(let_off)
+    at_ours |= reserved & Q(status__in=[BookingStatus.NO_SHOW, BookingStatus.CANCELLED])
     month = books.month
     rows = Booking.objects.filter(
         mine, at_partner | at_ours, ~Exists(recorded),
@@ -205,6 +207,8 @@ def _fee(booking: Booking, ended: BookingEvent | None) -> tuple[Decimal, str] | 
         visit = price_no_show(booking)
     elif ended is not None and permissions.was_late_cancellation(booking, ended):
         visit = price_cancellation(booking, at=ended.at)
+    elif ended is not None and permissions.was_given_back(booking, ended):
+        visit = price_reservation(booking, at=ended.at)
     elif booking.is_ours and booking.status == BookingStatus.COMPLETED:
         visit = _price_ended_stay(booking)
     return (
@@ -235,6 +239,14 @@ def _of_session(kind: FindingKind, row: _Session, words: str) -> Finding:
 
 def _energy(row: _Session) -> str:
     return "" if row.energy_wh is None else f" {kilowatt_hours(row.energy_wh)}"
+
+
+def _outcome(booking: Booking) -> str:
+    if booking.is_ours and booking.status == BookingStatus.COMPLETED:
+        return STAYED
+    if booking.is_reservation and booking.status == BookingStatus.CANCELLED:
+        return "reserved, and given back"
+    return _OUTCOMES[BookingStatus(booking.status)]
 
 
 STAYED = "used by the session of the booking before"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from bookings import smart_charging
 from depots.models import ChargingSession
+from roaming.guest_sessions import told_id
 from roaming.models import Partner, ReceivedCommand
 from roaming.ocpi.client import Written
 from roaming.ocpi.dialect import dialect_of
@@ -42,16 +43,15 @@ def _askers(session_ids: Iterable[int]) -> dict[tuple[int, int], ReceivedCommand
     """By partner and session, the last limit that was asked for."""
     rows = ReceivedCommand.objects.filter(session__in=session_ids, kind=ReceivedCommand.Kind.LIMIT)
     latest = rows.order_by("partner", "session", "-pk").distinct("partner", "session")
-    return {
-        (row.partner_id, row.session_id or 0): row for row in latest.select_related("operator").defer("raw", "report")
-    }  # fmt: skip
+    found = latest.select_related("operator", "session__guest").defer("raw", "report")
+    return {(row.partner_id, row.session_id or 0): row for row in found}
 
 
 def _push(
     lease: Lease, partner: Partner, limits: list[tuple[int, int]], asker: ReceivedCommand, had: str | None, now: datetime
 ) -> Push | None:  # fmt: skip
-    profiles = dialect_of(partner).charging_profiles
-    url = profiles.active_url(partner, str(lease.object_id))
+    profiles, session = dialect_of(partner).charging_profiles, asker.session
+    url = profiles.active_url(partner, told_id(session)) if session is not None else ""
     # The same amount a minute later is no news, nor is the same change when it is nearer.
     digest = deliveries.digest({"watts": [watts for _, watts in limits]})
     if not url or digest == had:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bookings.models import Booking, BookingStatus
 from roaming import access
-from roaming.models import Delivery, Partner
+from roaming.models import Delivery, GuestSession, Partner
 from roaming.ocpi.client import Written
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.style import style_of
@@ -48,8 +48,11 @@ def _before_their_sessions(leases: list[Lease], rows: dict[int, Booking]) -> lis
     }
     if not sessions:
         return []
-    untold = deliveries.on_their_way(Delivery.Kind.SESSION, sessions.values())
-    return [lease for lease in leases if (lease.partner_id, sessions.get(lease.object_id)) in untold]
+    told = GuestSession.objects.filter(session__in=sessions.values()).values_list("session_id", "pk")
+    guests = {session_id: pk for session_id, pk in told if session_id is not None}
+    of_booking = {pk: guests[session_id] for pk, session_id in sessions.items() if session_id in guests}
+    untold = deliveries.on_their_way(Delivery.Kind.SESSION, of_booking.values())
+    return [lease for lease in leases if (lease.partner_id, of_booking.get(lease.object_id, 0)) in untold]
 
 
 def _booking_push(partner: Partner, lease: Lease, booking: Booking) -> Push | None:

@@ -12,7 +12,7 @@ from bookings.errors import BookingError, EvseUnknown, InThePast, SlotTaken, Too
 from bookings.models import Booking, BookingStatus
 from bookings.operations import SlotRequest
 from bookings.rules.entitlement import TokenName
-from bookings.rules.reservations import period_of_reservation
+from bookings.rules.reservations import ReservedTime, period_of_reservation
 from depots.models import ChargerCommand, Evse
 from tests.factories import (
     MANAGER,
@@ -39,18 +39,16 @@ def online(evse: Evse) -> Evse:
     return evse
 
 
-def reserve(evse: Any, *, until: Any = None, now: Any = NOW, **asked: Any) -> Booking:
-    network = asked.pop("fleet", None) or make_fleet(is_partner=True)
+def reserve(evse: Any, *, until: Any = None, now: Any = NOW, fleet: Any = None) -> Booking:
+    network = fleet or make_fleet(is_partner=True)
     request = SlotRequest(
         fleet=network,
         option=option_of(evse),
         period=period_of_reservation(until or now + HALF_AN_HOUR, now=now),
         tokens=[TokenName("04AB", country_code="DE", party_id="ABC")],
-        starts_now=True,
-        **asked,
+        reserved=ReservedTime(now, until or now + HALF_AN_HOUR),
     )
-    replaces = asked.pop("replaces", None)
-    return operations.reserve_now(request, replaces=replaces, actor=PARTNER, now=now)
+    return operations.reserve_now(request, actor=PARTNER, now=now)
 
 
 def test_a_reservation_is_kept_at_the_charger_at_once_whatever_the_terms_of_slots_say() -> None:
@@ -94,7 +92,8 @@ def test_a_reservation_takes_the_place_of_the_one_it_replaces_or_leaves_it() -> 
 
     def replace(at: Any, until: Any) -> Booking:
         request = SlotRequest(
-            fleet=network, option=option_of(at), period=period_of_reservation(until, now=NOW), tokens=[], starts_now=True
+            fleet=network, option=option_of(at), period=period_of_reservation(until, now=NOW), tokens=[],
+            reserved=ReservedTime(NOW, until),
         )  # fmt: skip
         return operations.reserve_now(request, replaces=first, actor=PARTNER, now=NOW)
 
@@ -112,9 +111,10 @@ def test_a_reservation_is_given_back_at_any_time_and_without_a_fee() -> None:
     evse = make_evse(make_depot(terms={"cancel_until_min": 60}))
     booking = reserve(evse)
 
-    given_back = operations.give_back(booking, actor=PARTNER, now=NOW + timedelta(minutes=10))
+    operations.give_back(booking, actor=PARTNER, now=NOW + timedelta(minutes=10))
 
-    assert (given_back.status, given_back.cancelled_by) == (BookingStatus.CANCELLED, Booking.Side.FLEET)
+    booking.refresh_from_db()
+    assert (booking.status, booking.cancelled_by) == (BookingStatus.CANCELLED, Booking.Side.FLEET)
 
 
 def test_a_truck_starts_at_the_evse_its_booking_was_just_moved_from() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from bookings.models import ChargeDetailRecord, TariffVersion
 from bookings.pricing.bills import Amount, Bill, Tax
 from bookings.pricing.tariff_content import TariffContent
+from roaming.guest_sessions import told_id
 from roaming.ocpi.v2_3_0.bookings.schemas import ConnectorFormat, PowerType
 from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.v2_3_0.cdrs import schemas
@@ -26,6 +27,7 @@ AUTH_METHOD = {"card": AuthMethod.WHITELIST, "remote": AuthMethod.COMMAND, "aske
 HOURS: dict[str, tuple[CdrDimensionType, str]] = {
     "charging_s": (CdrDimensionType.TIME, "charging"),
     "parking_s": (CdrDimensionType.PARKING_TIME, "charging"),
+    "reserved_s": (CdrDimensionType.RESERVATION_TIME, "charging"),
     "booked_s": (CdrDimensionType.RESERVATION_TIME, "booking"),
     "expired_s": (CdrDimensionType.RESERVATION_EXPIRES, "booking"),
     "overtime_s": (CdrDimensionType.RESERVATION_OVERTIME, "booking"),
@@ -38,15 +40,14 @@ def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> s
     its versions by id."""
     bill, sign = Bill.from_json(cdr.bill), -1 if cdr.is_credit else 1
     versions = [version for version in (cdr.charging_tariff, cdr.booking_tariff) if version is not None]
-    length = cdr.ends_at - cdr.starts_at
     return schemas.Cdr(
         country_code=cdr.place["country_code"].upper(),
         party_id=cdr.place["party_id"].upper(),
         id=cdr.code,
         start_date_time=cdr.starts_at,
         end_date_time=cdr.ends_at,
-        booking_id=cdr.booking.reference if cdr.booking is not None else None,
-        session_id=str(cdr.session_id) if cdr.session_id is not None else None,
+        booking_id=_booking_id(cdr),
+        session_id=_session_id(cdr),
         cdr_token=token_out(cdr.token),
         auth_method=AUTH_METHOD[cdr.token["let_in"]],
         authorization_reference=cdr.token["authorization_reference"][:36] or None,
@@ -61,7 +62,7 @@ def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> s
         total_fixed_cost=_part_out(bill.fixed),
         total_energy=Decimal(cdr.energy_wh) / 1000,
         total_energy_cost=_part_out(bill.energy),
-        total_time=_hours(int(length.total_seconds())) if cdr.session_id is not None else Decimal(),
+        total_time=_session_hours(cdr),
         total_time_cost=_part_out(bill.time),
         total_parking_time=_hours(cdr.parking_s) if cdr.parking_s else None,
         total_parking_cost=_part_out(bill.parking),
@@ -72,6 +73,28 @@ def cdr_out(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent]) -> s
         credit_reference_id=cdr.credits.code if cdr.credits is not None else None,
         last_updated=cdr.issued_at,
     )
+
+
+def _booking_id(cdr: ChargeDetailRecord) -> str | None:
+    """A reservation is no Booking: its name is its session's."""
+    return cdr.booking.reference if cdr.booking is not None and not cdr.booking.is_reservation else None
+
+
+def _session_id(cdr: ChargeDetailRecord) -> str | None:
+    """Of a reservation that was not used, too: it was told of as a session."""
+    if cdr.session is not None:
+        return told_id(cdr.session)
+    return cdr.booking.guest.code if cdr.booking is not None and hasattr(cdr.booking, "guest") else None
+
+
+def _session_hours(cdr: ChargeDetailRecord) -> Decimal:
+    """Without the time for which the charger was kept before."""
+    if cdr.session_id is None:
+        return Decimal()
+    kept = [period for period in cdr.periods if "reserved_s" in period]
+    charged = (period["starts_at"] for period in cdr.periods if "energy_kwh" in period)
+    begun = datetime.fromisoformat(next(charged)) if kept else cdr.starts_at
+    return _hours(int((cdr.ends_at - begun).total_seconds()))
 
 
 def _signed_out(cdr: ChargeDetailRecord) -> schemas.SignedData | None:
@@ -100,7 +123,7 @@ def period_out(
     if "energy_kwh" in period:
         energy = Decimal(period["energy_kwh"])
         dimensions.insert(0, schemas.CdrDimension(type=CdrDimensionType.ENERGY, volume=energy))
-    tariff = tariffs[found[0][1] if found else "charging"]
+    tariff = tariffs[found[0][1] if found else "charging"] or charging
     return schemas.ChargingPeriod(
         start_date_time=datetime.fromisoformat(period["starts_at"]),
         dimensions=dimensions,

@@ -19,7 +19,7 @@ from roaming.ocpi.routes import Routes
 from roaming.ocpi.style import style_of
 from roaming.ocpi.v2_3_0.sessions.reading import read_preferences
 from roaming.ocpi.v2_3_0.sessions.schemas import ChargingPreferencesResponse, ProfileType
-from roaming.published_sessions import published_sessions
+from roaming.published_sessions import is_over, published_sessions
 
 routes = Routes()
 # Every vehicle is given what there is for it, as soon as there is: nothing here charges it later because that is cheaper.
@@ -47,16 +47,12 @@ def charging_preferences(request: HttpRequest, dialect: Dialect, session_id: str
     caller = caller_of(request)
     wished = read_preferences(read_object(request)).value
     rows = access.guest_sessions(caller.partner, party=caller.from_party)
-    found = rows.filter(pk=int(session_id)).first() if _is_key(session_id) else None
+    found = rows.filter(code=session_id.upper()).first()
     if found is None:
         raise RefusalError(Code.CLIENT_ERROR, "There is no such session of yours.", http=404)
-    if found.session.ended_at is not None:
+    if is_over(found):
         return ok(ChargingPreferencesResponse.NOT_POSSIBLE.value)
     if wished.profile_type not in OFFERED:
         return ok(ChargingPreferencesResponse.PROFILE_TYPE_NOT_SUPPORTED.value)
-    guest_sessions.prefer(found.pk, wished.wire())
+    guest_sessions.prefer(found, wished.wire())
     return ok(ChargingPreferencesResponse.ACCEPTED.value)
-
-
-def _is_key(session_id: str) -> bool:
-    return session_id.isascii() and session_id.isdigit() and len(session_id) < 19
