@@ -12,6 +12,7 @@ from bookings.models import (
     Booking,
     Occupancy,
 )
+from bookings.rules.reservations import reserved_time
 from depots.periods import utc_text
 
 
@@ -56,6 +57,8 @@ def _identity(booking: Booking) -> dict[str, Any]:
         "reference": booking.reference,
         "request_id": booking.request_id,
         "route": booking.route,
+        "best_effort": booking.is_best_effort,
+        "reserved": reserved_time(booking).as_json() if booking.is_reservation else None,
     }
 
 

@@ -134,13 +134,11 @@ def price_cancellation(booking: Booking, *, at: datetime) -> PricedVisit | None:
 
 
 def of_booking(booking: Booking) -> AppliedTariffs:
-    """Those it was made under."""
-    kept = [pk for pk in (booking.charging_tariff_id, booking.booking_tariff_id) if pk is not None]
-    said = contents(kept)
-    return _without_mixing(
-        booking.charging_tariff_id, booking.booking_tariff_id,
-        said.get(booking.charging_tariff_id or 0), said.get(booking.booking_tariff_id or 0),
-    )  # fmt: skip
+    """Those it was made under; what a booked slot costs is no price of a reservation."""
+    charging_id = booking.charging_tariff_id
+    booking_id = booking.booking_tariff_id if not booking.is_reservation else None
+    said = contents([pk for pk in (charging_id, booking_id) if pk is not None])
+    return _without_mixing(charging_id, booking_id, said.get(charging_id or 0), said.get(booking_id or 0))
 
 
 def owned_token(session: ChargingSession) -> Token | None:

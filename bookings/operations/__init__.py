@@ -1,6 +1,6 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
-from bookings.operations.best_effort import KEPT_BEFORE, UNUSED_AFTER, end_unused
+from bookings.operations.best_effort import KEPT_BEFORE, UNUSED_AFTER, end_unused, take_elsewhere
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
@@ -135,6 +135,7 @@ __all__ = [
     "stop_remotely",
     "take_allowed",
     "take_answer",
+    "take_elsewhere",
     "take_remote_answer",
     "take_response",
     "take_result",

@@ -22,10 +22,11 @@ UNUSED_AFTER = timedelta(minutes=15)
 NOTHING_TOLD = "The partner has told of no charging."
 
 
-def take(option: BookingOption, period: Period) -> None:
-    """Lock the option until the transaction ends, which keeps others from asking for the same time. Raises SlotTaken."""
-    BookingOption.objects.select_for_update(no_key=True).get(pk=option.pk)
-    if asked_elsewhere([option.pk], period):
+def take_elsewhere(option_id: int, period: Period, *, but: int | None = None) -> None:
+    """Lock the option until the transaction ends, which keeps others from asking for the same time; `but` is the booking that is
+    moved there. Raises SlotTaken."""
+    BookingOption.objects.select_for_update(no_key=True).get(pk=option_id)
+    if asked_elsewhere([option_id], period, but=but):
         raise SlotTaken("This EVSE is asked for already then.")
 
 

@@ -312,7 +312,7 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     refuse_groups(tokens)
     periods.check_period(terms, option.depot, asked.period, now=now)
     if option.is_best_effort:
-        best_effort.take(option, asked.period)
+        best_effort.take_elsewhere(option.pk, asked.period)
     evse = request.evse or next(iter(option.evses.all()), None)
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))

@@ -11,7 +11,7 @@ from bookings.core.locking import lock_booking
 from bookings.core.versions import check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
-from bookings.operations import change_plan, request_log
+from bookings.operations import best_effort, change_plan, request_log
 from bookings.operations.apply_change import (
     Asker,
     Bid,
@@ -129,6 +129,8 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     change = change_plan.planned(booking, request)
     if not booking.is_ours:
         change_plan.check(booking, change, asker.by, at=booking.depot, now=asker.now)
+        if booking.is_best_effort:
+            best_effort.take_elsewhere(booking.option_id, change.period, but=booking.pk)
         return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), waiting, asker)
     ground = _checked(booking, request, change, locked, asker.now)
     change_plan.check(booking, change, asker.by, at=ground.configuration.site, now=asker.now)

@@ -25,6 +25,7 @@ from depots.token_numbers import is_same
 AROUND = timedelta(hours=1)
 LONGEST_SESSION = timedelta(days=1)
 MOST_LIKELY = 20
+AWAITED = frozenset({BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ def _take_end(booking: Booking, *, actor: Actor, now: datetime) -> None:
     booking.metered_wh = metered_wh
     runs = sessions.filter(status=SessionStatus.CHARGING).exists()
     begun = booking.status in {BookingStatus.CONFIRMED, BookingStatus.CHARGING}
+    if metered_wh < NO_ENERGY_WH and booking.status in AWAITED:
+        return  # a reservation that was not used, or a try that nobody told of: the vehicle may still come
     detail = {"energy_wh": metered_wh}
     if begun and not runs and metered_wh >= NO_ENERGY_WH:
         lifecycle.adopt(

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from bookings.models import Booking, BookingStatus, RemoteSession, SessionStatus
 from bookings.operations import likely_sessions
+from bookings.operations.charge import NO_ENERGY_WH
 from depots.templatetags.berth import kilowatt_hours, kilowatts, money
 
 # A session that waits longer to begin is most likely one that nobody has ended.
@@ -16,19 +17,31 @@ STUCK_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class RemoteCharging:
-    """One session of it. `figures` are words, the cost what the partner says that it has come to."""
+    """One session of it. `figures` are words, the cost what the partner says that it has come to. `was_awaited`: nobody has ever
+    told that the booking's vehicle charged."""
 
     session: RemoteSession
+    was_awaited: bool = False
 
     @property
     def is_running(self) -> bool:
         return not self.session.is_over
 
     @property
+    def state(self) -> str:
+        is_unused = self.session.status == SessionStatus.COMPLETED and self.is_without_charging
+        return "Kept, and not used" if is_unused else self.session.get_status_display()
+
+    @property
+    def is_without_charging(self) -> bool:
+        is_reserved = self.session.status == SessionStatus.RESERVED
+        return is_reserved or (self.was_awaited and self.session.energy_wh < NO_ENERGY_WH)
+
+    @property
     def figures(self) -> list[str]:
         row = self.session
         told = [
-            kilowatt_hours(row.energy_wh),
+            "" if self.is_without_charging else kilowatt_hours(row.energy_wh),
             kilowatts(row.power_w) if row.power_w is not None and self.is_running else "",
             f"{row.soc_percent:.0f} %" if row.soc_percent is not None else "",
         ]
@@ -91,4 +104,6 @@ def remote_charging(booking: Booking) -> list[RemoteCharging]:
     """None of a booking at a depot of ours; one query."""
     if booking.is_ours:
         return []
-    return [RemoteCharging(row) for row in booking.remote_sessions.order_by("started_at", "pk")]
+    was_awaited = booking.status not in {BookingStatus.CHARGING, BookingStatus.COMPLETED}
+    rows = booking.remote_sessions.order_by("started_at", "pk")
+    return [RemoteCharging(row, was_awaited) for row in rows]

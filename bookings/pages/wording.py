@@ -19,6 +19,7 @@ from bookings.models import (
 from bookings.models.enforcement_words import words_of
 from bookings.operations import KEPT_BEFORE
 from bookings.rules import permissions
+from bookings.rules.reservations import reserved_time
 from bookings.rules.terms import Terms, WalkIn
 from depots.models import Depot
 from depots.periods import Period
@@ -118,6 +119,8 @@ def firmness(booking: Booking, *, now: datetime) -> Firmness | None:
         words = f"{known.badge}. {booking.enforcement_sentence}"  # the page says for how long its truck has waited
     elif booking.enforcement_at is not None:
         words = f"{words} Since {local(booking.enforcement_at, booking.period, booking.depot)}."
+    if booking.is_reservation and booking.status == BookingStatus.CONFIRMED:
+        words = f"{_reserved_words(booking)} {words}"
     return Firmness(words, known.level, known.icon)
 
 
@@ -202,11 +205,19 @@ def status_words(booking: Booking) -> str:
         BookingStatus.DECLINED: f"Declined: {booking.note.rstrip('.')}." if booking.note else "Declined.",
         BookingStatus.NO_SHOW: f"{booking.note} Whether the vehicle was there is not known."
         if booking.is_best_effort
+        else "The reservation expired: the vehicle did not come in time."
+        if booking.is_reservation
         else "The vehicle did not come in time, and the slot was given up.",
         BookingStatus.FAILED: f"Nothing came of it: {booking.note.rstrip('.')}." if booking.note else "Nothing came of it.",
         BookingStatus.EXPIRED: "The hold ran out before it was confirmed.",
     }  # fmt: skip
     return known[BookingStatus(booking.status)]
+
+
+def _reserved_words(booking: Booking) -> str:
+    """`Nordfracht asked for it at once, for a vehicle that is on its way, until 09:30.`"""
+    until = local(reserved_time(booking).until, booking.period, booking.depot)
+    return f"{booking.fleet.name} asked for it at once, for a vehicle that is on its way, until {until}."
 
 
 def _clock(booking: Booking) -> str:

@@ -31,7 +31,10 @@ class ReservedTime:
 
     def to_json(self) -> dict[str, dict[str, str]]:
         """For the terms that its booking keeps."""
-        return {_TIME: {"since": utc_text(self.since), "until": utc_text(self.until)}}
+        return {_TIME: self.as_json()}
+
+    def as_json(self) -> dict[str, str]:
+        return {"since": utc_text(self.since), "until": utc_text(self.until)}
 
 
 def reserved_time(booking: Booking) -> ReservedTime:

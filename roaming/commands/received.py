@@ -114,7 +114,7 @@ def reserve(
         booking = operations.reserve_now(request, replaces=replaced, actor=asker.actor, now=asker.now)
         received.booking = booking
         results.owe(received)
-        if replaced is not None:
+        if replaced is not None and replaced.is_live:  # as it was before this one took its place
             guest_sessions.hand_over(replaced, booking)
         results.follow_reservation(booking, at=asker.now)
     return received

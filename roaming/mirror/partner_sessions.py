@@ -75,7 +75,8 @@ def state_of(told: ToldSession) -> RemoteSessionState:
         remote_status=told.told_status,
         started_at=told.starts_at,
         ended_at=(ended_at or told.last_updated) if told.status.is_over else ended_at,
-        energy_wh=int(told.energy_kwh * 1000),
+        # What is only reserved has delivered nothing, whatever is told of it.
+        energy_wh=0 if told.status == SessionStatus.RESERVED else int(told.energy_kwh * 1000),
         power_w=min(int(powers[-1] * 1000), MOST_POWER_W) if powers and is_running else None,
         soc_percent=min(float(charges[-1]), 100.0) if charges else None,
         evse_uid=told.evse_uid,

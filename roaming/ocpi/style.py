@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roaming.models import Partner
 from roaming.switches import switch
@@ -18,6 +18,8 @@ class Style:
     shows_extensions: bool = True
     # Whether its help desk may have plugs unlocked.
     may_unlock: bool = False
+    # Whether it has the Bookings module, whose words others do not know. No two get other offers for it: those go to who has it.
+    knows_bookings: bool = field(default=True, compare=False)
 
 
 NEWEST = Style()
@@ -28,10 +30,14 @@ def style_of(partner: Partner, version: str = "") -> Style:
     edition = "1.0" if switch(partner, "bookings_edition") == "1.0" else "1.1"
     may_unlock = bool(switch(partner, "may_unlock"))
     if (version or partner.version) != "2.2.1":
-        return Style(edition, may_unlock=may_unlock)
+        return Style(edition, may_unlock=may_unlock, knows_bookings=_has_bookings(partner))
     mcs = switch(partner, "mcs_under_2_2_1")
     shows_mcs = mcs == "raw" or (mcs == "auto" and _books_under_2_2_1(partner))
     return Style(edition, shows_mcs, bool(switch(partner, "extensions_under_2_2_1")), may_unlock)
+
+
+def _has_bookings(partner: Partner) -> bool:
+    return any(partner.endpoint("bookings", role) for role in ("RECEIVER", "SENDER"))
 
 
 def _books_under_2_2_1(partner: Partner) -> bool:

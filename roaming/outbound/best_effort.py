@@ -17,6 +17,7 @@ from typing import Any
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import calendars
 from bookings.core.locking import lock_booking
+from bookings.errors import SlotTaken
 from bookings.models import Booking, BookingRequest, BookingStatus, PartnerCommand
 from bookings.operations import (
     KEPT_BEFORE,
@@ -24,6 +25,7 @@ from bookings.operations import (
     adopt_remote,
     give_back_at_partner,
     reserve_at_partner,
+    take_elsewhere,
 )
 from depots.periods import Period
 from roaming.models import Delivery
@@ -86,15 +88,28 @@ def _change(
     ) != booking.evse_id:
         _adopt(booking, RemoteState(decision=Decision.DECLINED, reason=ONLY_TIME, ask_id=ask.pk), now)
         return now if booking.status == BookingStatus.REQUESTED else None
+    period = _asked_period(ask)
+    if period is not None and (reason := _why_taken(booking, period)):
+        _adopt(booking, RemoteState(decision=Decision.DECLINED, reason=reason, ask_id=ask.pk), now)
+        return now if booking.status == BookingStatus.REQUESTED else None
     _give_back(booking, commands, ask, now)
     state = RemoteState(
         status=BookingStatus.REQUESTED,
-        period=_asked_period(ask),
+        period=period,
         decision=Decision.ACCEPTED,
         ask_id=ask.pk,
     )
     _adopt(booking, state, now)
     return now
+
+
+def _why_taken(booking: Booking, period: Period) -> str:
+    """Another of ours may have asked for that time since this one did; empty where none has."""
+    try:
+        take_elsewhere(booking.option_id, period, but=booking.pk)
+    except SlotTaken as taken:
+        return str(taken)
+    return ""
 
 
 def _keep(

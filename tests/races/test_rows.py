@@ -61,6 +61,7 @@ from depots.models import (
 from roaming.models import (
     Delivery,
     Deviation,
+    GuestSession,
     HubClient,
     NamedTariffs,
     Partner,
@@ -99,7 +100,8 @@ COLUMNS = [
     "bookings_booking.session_id", "bookings_bookingsession.session_id",
     "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
     "bookings_paymentreturn.payment_id", "bookings_paymentterms.agreement_id",
-    "bookings_termsoverride.option_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
+    "bookings_termsoverride.option_id", "roaming_guestsession.code", "roaming_guestsession.reservation_id",
+    "roaming_guestsession.session_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
     "depots_meterreading_pkey",
 ]  # fmt: skip
 
@@ -282,6 +284,15 @@ def promises() -> dict[str, Build]:
         "hub_client_once": lambda n: HubClient(
             partner=partner, country_code="SE", party_id=case("abc", n), role="EMSP", status="OFFLINE", last_updated=NOW
         ),
+        "roaming_guestsession.session_id": lambda n: GuestSession(
+            code=f"S{n}", session=session, partner=partner, changed_at=NOW
+        ),
+        "roaming_guestsession.reservation_id": lambda n: GuestSession(
+            code=f"R{n}", reservation=booking, partner=partner, changed_at=NOW
+        ),
+        "roaming_guestsession.code": lambda n: GuestSession(
+            code="R7", reservation=(booking, beside)[n], partner=partner, changed_at=NOW
+        ),
         "delivery_once": lambda _: Delivery(
             partner=partner, kind="booking", object_id=booking.pk, wanted_version=1
         ),
@@ -326,6 +337,7 @@ def _kept(evse: Evse, booking: Booking | None = None, **fields: Any) -> KeptEvse
 
 
 NONSENSE: dict[str, Callable[[], Model]] = {
+    "guest_session_of_something": lambda: GuestSession(code="1", partner=make_partner(), changed_at=NOW),
     "membership_role_known": lambda: Membership(
         user=make_user(make_fleet()), organisation=make_fleet(), role="king"
     ),

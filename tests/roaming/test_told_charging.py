@@ -152,6 +152,31 @@ def test_the_end_of_a_session_is_the_end_of_its_booking_unless_nothing_was_charg
     assert not fresh(ours).is_changed_unseen
 
 
+@pytest.mark.parametrize("word", ["RESERVATION", "RESERVED"])
+def test_a_reservation_of_a_booking_is_shown_and_no_energy_and_ends_unused(
+    caller: Caller, ours: Booking, word: str
+) -> None:
+    """The prose of OCPI calls the status RESERVED, the enumeration RESERVATION."""
+    kept = {"kwh": 3, "evse_uid": "#NA", "connector_id": "#NA", "charging_periods": []}
+    caller.send("PUT", SESSION, session(status=word, **kept))
+    person = client_of(make_user(ours.fleet))
+
+    row, page = told(), person.get(ours.get_absolute_url()).content.decode()
+    assert (row.booking, row.status, row.energy_wh, row.evse_uid) == (ours, "reserved", 0, "")
+    assert (fresh(ours).status, "Kept for the vehicle" in page) == (BookingStatus.CONFIRMED, True)
+
+    over = session(
+        status="COMPLETED", kwh=0, end_date_time="2030-01-15T12:30:00Z", last_updated="2030-01-15T12:31:00Z",
+        charging_periods=[period("12:00", RESERVATION_TIME=0.5)],
+    )  # fmt: skip
+    caller.send("PUT", SESSION, over)
+
+    after, page = fresh(ours), person.get(ours.get_absolute_url()).content.decode()
+    assert (told().status, after.status, after.metered_wh) == ("completed", BookingStatus.CONFIRMED, None)
+    assert "Kept, and not used" in page
+    assert not after.events.filter(kind="metered").exists()
+
+
 def test_a_booking_goes_on_past_its_slot_while_its_partner_tells_of_charging(
     caller: Caller, ours: Booking, clock: Any
 ) -> None:

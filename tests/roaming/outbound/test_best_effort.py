@@ -240,6 +240,35 @@ def test_two_of_ours_do_not_take_each_other_s_evse() -> None:
         )
 
 
+def test_a_change_of_ours_does_not_take_the_evse_of_another_of_ours() -> None:
+    partner = network()
+    booking = asked(partner)
+    other_fleet = make_fleet(country_code="DE", emsp_party_id="OTH")
+    other = operations.request_booking(
+        SlotRequest(
+            fleet=other_fleet,
+            option=BookingOption.objects.get(),
+            period=slot(12, 13),
+            vehicle=make_vehicle(other_fleet, token="04BB02"),
+        ),
+        actor=DISPATCHER,
+        now=NOW,
+    )
+    over_it, beside_it = ChangeRequest(period=slot((12, 30), 14)), ChangeRequest(period=slot(10, 11))
+
+    with pytest.raises(SlotTaken):
+        operations.change_booking(booking.pk, over_it, actor=DISPATCHER, now=NOW)
+    operations.change_booking(booking.pk, beside_it, actor=DISPATCHER, now=NOW)
+    # Each was free when it was asked for.
+    operations.change_booking(other.pk, beside_it, actor=DISPATCHER, now=NOW)
+    go_on(NOW)
+
+    assert {status(booking), status(other)} == {BookingStatus.REQUESTED}
+    assert (booking.period, other.period) == (beside_it.period, slot(12, 13))
+    declined = other.requests.get(kind="change")
+    assert (declined.decision, declined.reason) == ("declined", "This EVSE is asked for already then.")
+
+
 def test_only_what_can_be_reserved_and_is_agreed_is_offered() -> None:
     partner = network(switches={})
     tell_place(partner)

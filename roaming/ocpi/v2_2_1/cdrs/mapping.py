@@ -9,6 +9,7 @@ from roaming.ocpi.v2_2_1.locations.mapping import LONGEST_ADDRESS
 from roaming.ocpi.v2_2_1.tariffs.mapping import tariff_out
 from roaming.ocpi.v2_2_1.tariffs.prices import price_out
 from roaming.ocpi.v2_2_1.tokens.token_types import as_2_2_1
+from roaming.ocpi.v2_3_0.cdrs.mapping import core_period
 
 COSTS = (
     "total_cost",
@@ -19,8 +20,6 @@ COSTS = (
     "total_reservation_cost",
 )
 LONGEST_PLAIN = 512
-# Dimensions of Bookings, and what they are to who knows none of them.
-RESERVED = {"RESERVATION_EXPIRES": "RESERVATION_TIME", "RESERVATION_OVERTIME": "RESERVATION_TIME"}
 
 
 def cdr_out(cdr: dict[str, Any], style: Style) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def cdr_out(cdr: dict[str, Any], style: Style) -> dict[str, Any]:
         told["tariffs"] = tariffs
     if not style.shows_extensions:
         told.pop("booking_id", None)
-        told["charging_periods"] = [period_out(period) for period in cdr["charging_periods"]]
+        told["charging_periods"] = [core_period(period) for period in cdr["charging_periods"]]
     return told
 
 
@@ -48,11 +47,3 @@ def _location_out(location: dict[str, Any]) -> dict[str, Any]:
 def _signed_out(value: dict[str, Any]) -> dict[str, Any]:
     """A part of what is readable would prove nothing."""
     return {**value, "plain_data": value["plain_data"] if len(value["plain_data"]) <= LONGEST_PLAIN else ""}
-
-
-def period_out(period: dict[str, Any]) -> dict[str, Any]:
-    dimensions = [
-        {**dimension, "type": RESERVED.get(dimension["type"], dimension["type"])}
-        for dimension in period["dimensions"]
-    ]
-    return {**period, "dimensions": dimensions}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from roaming.ocpi.style import Style
-from roaming.ocpi.v2_2_1.cdrs.mapping import period_out
 from roaming.ocpi.v2_2_1.tariffs.prices import price_out
 from roaming.ocpi.v2_2_1.tokens.token_types import as_2_2_1
+from roaming.ocpi.v2_3_0.cdrs.mapping import core_period
 
 
 def session_out(session: dict[str, Any], style: Style) -> dict[str, Any]:
@@ -16,5 +16,5 @@ def session_out(session: dict[str, Any], style: Style) -> dict[str, Any]:
     if "total_cost" in session:
         told["total_cost"] = price_out(session["total_cost"])
     if not style.shows_extensions:
-        told["charging_periods"] = [period_out(period) for period in session.get("charging_periods", [])]
+        told["charging_periods"] = [core_period(period) for period in session.get("charging_periods", [])]
     return told

@@ -10,7 +10,7 @@ from bookings.pricing.tariff_content import TariffContent
 from roaming.mirror.session_values import ToldCdr
 from roaming.models import Partner
 from roaming.ocpi.style import Style
-from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out
+from roaming.ocpi.v2_3_0.cdrs.mapping import cdr_out, core_period
 from roaming.ocpi.v2_3_0.cdrs.reading import read_cdr
 from roaming.ocpi.v2_3_0.cdrs.received import cdr_in, tariffs_in
 from roaming.ocpi.wire_object import Read
@@ -21,7 +21,10 @@ def url(partner: Partner) -> str:
 
 
 def write(cdr: ChargeDetailRecord, contents: Mapping[int, TariffContent], style: Style) -> dict[str, Any]:
-    return cdr_out(cdr, contents).wire()
+    written = cdr_out(cdr, contents).wire()
+    if cdr.is_of_reservation_alone and not style.knows_bookings:
+        written["charging_periods"] = [core_period(period) for period in written["charging_periods"]]
+    return written
 
 
 def list_url(partner: Partner) -> str:

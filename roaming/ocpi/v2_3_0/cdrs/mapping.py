@@ -32,6 +32,7 @@ HOURS: dict[str, tuple[CdrDimensionType, str]] = {
     "expired_s": (CdrDimensionType.RESERVATION_EXPIRES, "booking"),
     "overtime_s": (CdrDimensionType.RESERVATION_OVERTIME, "booking"),
 }
+_IN_CORE = {"RESERVATION_EXPIRES": "RESERVATION_TIME", "RESERVATION_OVERTIME": "RESERVATION_TIME"}
 FOUR_DECIMALS = Decimal("0.0001")
 
 
@@ -129,6 +130,15 @@ def period_out(
         dimensions=dimensions,
         tariff_id=tariff.tariff.code if tariff is not None else None,
     )
+
+
+def core_period(period: dict[str, Any]) -> dict[str, Any]:
+    """A period as it is written, for who knows none of Bookings' dimensions."""
+    dimensions = [
+        {**dimension, "type": _IN_CORE.get(dimension["type"], dimension["type"])}
+        for dimension in period["dimensions"]
+    ]
+    return {**period, "dimensions": dimensions}
 
 
 def token_out(token: Mapping[str, Any]) -> schemas.CdrToken:

@@ -8,6 +8,7 @@ from roaming.mirror.session_values import ToldSession
 from roaming.models import Partner
 from roaming.ocpi.client import joined
 from roaming.ocpi.style import Style
+from roaming.ocpi.v2_3_0.cdrs.mapping import core_period
 from roaming.ocpi.v2_3_0.sessions.mapping import session_in, session_out
 from roaming.ocpi.v2_3_0.sessions.reading import read_session
 from roaming.ocpi.wire_object import Read
@@ -20,7 +21,10 @@ def url(partner: Partner, session: PublishedSession) -> str:
 
 
 def write(session: PublishedSession, style: Style) -> dict[str, Any]:
-    return session_out(session).wire()
+    written = session_out(session).wire()
+    if session.guest.session_id is None and not style.knows_bookings:
+        written["charging_periods"] = [core_period(period) for period in written.get("charging_periods", [])]
+    return written
 
 
 def list_url(partner: Partner) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bookings.models import SessionStatus
+from depots.models import ChargingSession
 from roaming.mirror.session_values import ToldSession
 from roaming.ocpi.v2_3_0.cdrs.mapping import AUTH_METHOD, period_out, token_out
 from roaming.ocpi.v2_3_0.cdrs.received import (
@@ -60,7 +61,8 @@ def _periods_out(session: PublishedSession) -> list[ChargingPeriod]:
     time since, so that no energy or time moves into it."""
     charging, booking = session.tariffs.get("charging"), session.tariffs.get("booking")
     periods = [period_out(period, charging, booking) for period in session.periods]
-    at, figures = session.guest.session.latest_at, _figures(session)
+    running = session.guest.session if session.status == SessionStatus.CHARGING else None
+    at, figures = (running.latest_at, _figures(running)) if running is not None else (None, [])
     if not figures or at is None:
         return periods
     last = periods[-1] if periods else None
@@ -70,10 +72,7 @@ def _periods_out(session: PublishedSession) -> list[ChargingPeriod]:
     return [*periods, ChargingPeriod(start_date_time=at, dimensions=figures, tariff_id=tariff_id)]
 
 
-def _figures(session: PublishedSession) -> list[CdrDimension]:
-    if session.status != SessionStatus.CHARGING:
-        return []
-    told = session.guest.session
+def _figures(told: ChargingSession) -> list[CdrDimension]:
     volumes = {
         CdrDimensionType.POWER: None if told.power_w is None else Decimal(told.power_w) / 1000,
         CdrDimensionType.STATE_OF_CHARGE: None
