@@ -74,7 +74,9 @@ def _respell(draw: st.DrawFn, holder: Any, name: Any) -> None:
         spelled = (value.lower(), value.upper(), f" {value} ", value * 2, value[:1], value[:-1], f"{value}\n")
         holder[name] = draw(st.sampled_from(spelled))
     elif isinstance(value, int | float):
-        holder[name] = draw(st.sampled_from((str(value), -value, value * 1000, value / 1000, f"{value} kWh")))
+        # An int may be beyond what a float holds.
+        less = value // 1000 if isinstance(value, int) else value / 1000
+        holder[name] = draw(st.sampled_from((str(value), -value, value * 1000, less, f"{value} kWh")))
     else:
         holder[name] = copy.deepcopy(draw(st.sampled_from(ODD_VALUES)))
 
