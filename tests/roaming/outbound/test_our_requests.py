@@ -304,7 +304,7 @@ def test_a_cancellation_of_what_may_have_arrived_waits_for_the_partner(
     cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=timezone.now())
     # Whether it was tried already is the circuit's to say, which the failures so far may have closed.
     assert Delivery.objects.filter(kind="request").count() == 2
-    assert fresh(booking).status == "requested"
+    assert fresh(booking).status != "cancelled"  # what arrived may be told of by a push
 
     line.lose, line.server.answer = lambda asked: False, line._pass_on
     clock.shift(timedelta(minutes=5))
