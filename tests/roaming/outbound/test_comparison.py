@@ -162,7 +162,7 @@ def test_tokens_sessions_and_records_are_compared_both_ways(network: Network, cl
     end(charged)
     record = ChargeDetailRecord.objects.get()
     for kind, pk, kept_at in (
-        ("token", card.pk, ""), ("session", charged.pk, ""), ("cdr", record.pk, f"{url}/receiver/cdrs/1"),
+        ("token", card.pk, ""), ("session", charged.guest.pk, ""), ("cdr", record.pk, f"{url}/receiver/cdrs/1"),
     ):  # fmt: skip
         delivered = {"digest": "x"} | ({"location": kept_at} if kept_at else {})
         partner.deliveries.update_or_create(
