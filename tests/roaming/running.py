@@ -48,10 +48,19 @@ class RunningSender:
 
 
 def eventually(look: Callable[[], T], what: str = "", *, deadline_s: float = DEADLINE_S) -> T:
-    """What `look` gives as soon as it is true; fails the test when it does not become so."""
+    """What `look` gives as soon as it is true; fails the test when it does not become so. It may ask the database."""
+
+    def look_anew() -> T:
+        close_old_connections()
+        return look()
+
+    return waited_for(look_anew, what or str(look), deadline_s=deadline_s)
+
+
+def waited_for(look: Callable[[], T], what: str = "", *, deadline_s: float = DEADLINE_S) -> T:
+    """`eventually`, in tests that have no database."""
     waited_s, pause_s = 0.0, 0.01  # added up, for the tests' clock stands still
     while waited_s < deadline_s:
-        close_old_connections()
         if found := look():
             return found
         time.sleep(pause_s)

@@ -18,7 +18,7 @@ from simulators.hub.command_line import say_statuses
 from simulators.partner import PartnerSettings, PlatformError, SimulatedPartner
 from simulators.partner.ocpi_format import Party, authorization, routing
 from simulators.partner.other_platform import OtherPlatform
-from tests.roaming.running import eventually
+from tests.roaming.running import waited_for
 
 ROOT = Path(__file__).parents[2]
 SITES, TRUCKS = ("FR", "SIT"), ("SE", "TRK")
@@ -35,7 +35,7 @@ def make_hub(tmp_path: Path, *parties: HubParty, version: str = "2.3.0") -> Simu
 @pytest.fixture
 def hub(tmp_path: Path, clock: Any) -> Iterator[SimulatedHub]:
     with make_hub(tmp_path, HubParty(*SITES, ("CPO",)), HubParty(*TRUCKS, ("EMSP",))) as running:
-        eventually(lambda: told(running.partners[1]) and running.is_idle)
+        waited_for(lambda: told(running.partners[1]) and running.is_idle)
         yield running
 
 
@@ -62,14 +62,14 @@ def test_what_is_for_all_reaches_all_and_what_is_for_one_reaches_it(
     parties = HubParty(*SITES, ("CPO",)), HubParty(*TRUCKS, ("EMSP",)), third
     with make_hub(tmp_path, *parties, version=version) as hub:
         sites, trucks, others = hub.partners
-        eventually(lambda: told(trucks) and hub.is_idle)
+        waited_for(lambda: told(trucks) and hub.is_idle)
 
         booked = trucks.emsp.book()
 
         assert booked is not None
         assert booked["reservation_status"] in ("RESERVED", "PENDING")
         assert list(sites.desk.bookings()) == [booked["id"]]
-        eventually(lambda: f"FR/SIT/{booked['id']}" in trucks.received.of("bookings"))
+        waited_for(lambda: f"FR/SIT/{booked['id']}" in trucks.received.of("bookings"))
         base = trucks.peer.endpoint("booking", "SENDER")
         assert [one["id"] for one in trucks.peer.pages(base)] == [booked["id"]]
         assert list(others.peer.pages(base)) == []
@@ -102,10 +102,10 @@ def test_who_does_not_answer_is_away_until_it_does(hub: SimulatedHub, tmp_path: 
             f"{trucks.peer.endpoint('booking', 'SENDER')}/booking_locations/{offer['id']}",
             to_party=SITES,
         )
-    eventually(lambda: trucks.hub_clients.clients()["CPO/FR/SIT"]["status"] == "OFFLINE")
+    waited_for(lambda: trucks.hub_clients.clients()["CPO/FR/SIT"]["status"] == "OFFLINE")
     with SimulatedPartner(sites.settings):
         clock.shift(timedelta(seconds=20))
-        eventually(lambda: trucks.hub_clients.clients()["CPO/FR/SIT"]["status"] == "CONNECTED")
+        waited_for(lambda: trucks.hub_clients.clients()["CPO/FR/SIT"]["status"] == "CONNECTED")
 
 
 def test_a_message_that_names_no_receiver_goes_to_whom_it_concerns(hub: SimulatedHub, clock: Any) -> None:
@@ -114,19 +114,19 @@ def test_a_message_that_names_no_receiver_goes_to_whom_it_concerns(hub: Simulate
     start = clock_now(sites) + timedelta(hours=1)
     booked = trucks.emsp.ask(offer, start, start + timedelta(hours=1))
     clock.shift(timedelta(hours=1))
-    eventually(lambda: trucks.received.of("sessions"))
-    eventually(lambda: hub.is_idle)
+    waited_for(lambda: trucks.received.of("sessions"))
+    waited_for(lambda: hub.is_idle)
 
     stop = {"session_id": f"S-{booked['id']}"}
     answer = trucks.commands.command("STOP_SESSION", stop)
     seen = trucks.peer.call("GET", f"{trucks.peer.endpoint('locations', 'SENDER')}/SIM-LYON")
 
     assert answer["result"] == "ACCEPTED"
-    assert eventually(lambda: trucks.commands.results().get(answer["key"])) == {"result": "ACCEPTED"}
+    assert waited_for(lambda: trucks.commands.results().get(answer["key"])) == {"result": "ACCEPTED"}
     assert seen["party_id"] == "SIT"
     with pytest.raises(PlatformError, match="4001"):
         trucks.commands.command("STOP_SESSION", {"session_id": "nobody's"})
-    [cdr] = eventually(lambda: list(trucks.received.of("cdrs").values()))
+    [cdr] = waited_for(lambda: list(trucks.received.of("cdrs").values()))
     assert cdr["booking_id"] == booked["id"]
 
 
@@ -162,14 +162,14 @@ def test_what_a_file_says_of_a_party_holds_until_it_does_not(hub: SimulatedHub, 
 
     now = say_statuses(hub, file, {})
 
-    eventually(lambda: sites.hub_clients.clients()["EMSP/SE/TRK"]["status"] == "SUSPENDED")
+    waited_for(lambda: sites.hub_clients.clients()["EMSP/SE/TRK"]["status"] == "SUSPENDED")
     assert sites.hub_clients.clients()["EMSP/DE/NEW"]["status"] == "PLANNED"
     assert said(hub, "GET", SESSION, SITES, TRUCKS) == (200, 4003)
     file.write_text('{"SE*TRK": "ASLEEP"}')
     now = say_statuses(hub, file, now)
     file.write_text("{}")
     say_statuses(hub, file, now)
-    eventually(lambda: sites.hub_clients.clients()["EMSP/SE/TRK"]["status"] == "CONNECTED")
+    waited_for(lambda: sites.hub_clients.clients()["EMSP/SE/TRK"]["status"] == "CONNECTED")
 
 
 def test_it_runs_from_the_command_line_and_ends_cleanly(tmp_path: Path) -> None:
