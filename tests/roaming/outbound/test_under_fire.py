@@ -24,7 +24,6 @@ from roaming.outbound import deliveries, shown_changes, token_changes
 from tests.factories import (
     DISPATCHER,
     PARTNER,
-    at,
     book_slot,
     change_slot,
     make_depot,
@@ -36,9 +35,9 @@ from tests.factories import (
     slot,
 )
 from tests.money_factories import add_version, make_bound, per_kwh
-from tests.roaming.partners import Caller, make_partner, pages
-from tests.roaming.peers import Asked, Reply, ScriptedPeer, envelope
-from tests.roaming.pushed_objects import z
+from tests.roaming.outbound.storing_network import Network
+from tests.roaming.partners import Caller, make_partner
+from tests.roaming.peers import Reply, envelope
 from tests.roaming.running import RunningSender, eventually, fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,30 +55,6 @@ FAULTS: list[Callable[[], Reply]] = [
 ]
 
 
-class Network:
-    """A partner's Receivers: what it stored of each object, in order, and of what it had at once."""
-
-    def __init__(self) -> None:
-        self.fault: Callable[[], Reply] | None = None
-        self.stored: dict[str, list[Any]] = {}
-        self.server = ScriptedPeer(self._answer)
-
-    def _answer(self, asked: Asked) -> Reply:
-        if self.fault is not None:
-            return self.fault()
-        if asked.method == "PUT":
-            self.stored.setdefault(asked.path, []).append(asked.body)
-        return envelope([{"version": "2.3.0", "url": ""}] if asked.method == "GET" else None)
-
-    def now(self, *under: str) -> dict[str, Any]:
-        """The newest of each object below these paths, by id; an EVSE's own push is part of its Location."""
-        found: dict[str, Any] = {}
-        for path, bodies in self.stored.items():
-            if path.startswith(under):
-                found[path.rpartition("/")[2]] = bodies[-1]
-        return found
-
-
 @pytest.fixture
 def network(platform: str) -> Iterator[Network]:
     running = Network()
@@ -90,13 +65,9 @@ def network(platform: str) -> Iterator[Network]:
 @pytest.fixture
 def partner(network: Network) -> Partner:
     url = network.server.url
-    endpoints = [
-        {"identifier": name, "role": "RECEIVER", "url": f"{url}/{name.lower()}"}
-        for name in ("locations", "tariffs", "Booking", "tokens")
-    ]
     party = {"country_code": "SE", "party_id": "AWY", "name": "Network"}
     roles = [{"role": role, **party} for role in ("EMSP", "CPO")]
-    return make_partner("AWY", versions_url=f"{url}/versions", endpoints=endpoints, roles=roles)
+    return make_partner("AWY", versions_url=f"{url}/versions", endpoints=network.endpoints, roles=roles)
 
 
 @pytest.fixture
@@ -207,56 +178,9 @@ def test_a_partner_that_was_away_for_a_day_has_in_the_end_what_we_have(
             deadline_s=120,
         )
 
-    check_equal(network, partner)
+    network.check_equal(Caller(partner))
     for path, bodies in network.stored.items():
         assert len(bodies) <= before.get(path, 0) + 1, f"{path} was told more than once after the outage"
         stamps = [body["last_updated"] for body in bodies]
         assert stamps == sorted(stamps), path
     assert fresh(partner).failures == 0
-
-
-def check_equal(network: Network, partner: Partner) -> None:
-    """What the partner stored is what it would read in our lists now."""
-    caller = Caller(partner)
-
-    def listed(path: str) -> dict[str, Any]:
-        return {one.get("id") or one["uid"]: one for page in pages(caller, path, {}) for one in page}
-
-    assert timeless(locations_of(network)) == timeless(listed("/ocpi/cpo/2.3.0/locations"))
-    assert timeless(network.now("/tariffs/")) == timeless(listed("/ocpi/cpo/2.3.0/tariffs"))
-    assert timeless(network.now("/tokens/")) == timeless(listed("/ocpi/emsp/2.3.0/tokens"))
-    offers = network.now("/booking/NL/LPK/booking_locations/")
-    listed_offers = listed("/ocpi/cpo/2.3.0/bookings/booking_locations")
-    assert timeless(without_today(offers)) == timeless(without_today(listed_offers))
-    told = {name: body for name, body in network.now("/booking/NL/LPK/").items() if name not in offers}
-    assert timeless(told) == timeless(listed("/ocpi/cpo/2.3.0/bookings"))
-
-
-def without_today(offers: dict[str, Any]) -> dict[str, Any]:
-    """A calendar ages by itself: neither what has gone by since it was sent counts, nor how far it reaches."""
-    first, last = z(at(0, day=2)), z(at(0, day=9))
-    for offer in offers.values():
-        for calendar in offer["calendars"]:
-            slots = [one for one in calendar["available_timeslots"] if one["end_date_time"] > first]
-            for one in slots:
-                one["start_date_time"] = max(one["start_date_time"], first)
-                one["end_date_time"] = min(one["end_date_time"], last)
-            calendar["available_timeslots"] = slots
-            calendar["begin_from"] = first
-    return offers
-
-
-def locations_of(network: Network) -> dict[str, Any]:
-    """The Locations as the partner has them: with each EVSE as it was pushed last, by itself or within."""
-    places = {path: bodies[-1] for path, bodies in network.stored.items() if path.startswith("/locations/")}
-    evses = {path: places.pop(path) for path in list(places) if path.count("/") == 5}
-    for path, evse in evses.items():
-        place = places[path.rpartition("/")[0]]
-        within = [one for one in place["evses"] if one["uid"] == evse["uid"]]
-        if evse["last_updated"] >= within[0]["last_updated"]:
-            place["evses"] = [evse if one is within[0] else one for one in place["evses"]]
-    return {place["id"]: place for place in places.values()}
-
-
-def timeless(value: Any) -> Any:
-    return deliveries._timeless(value)
