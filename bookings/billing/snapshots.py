@@ -81,8 +81,8 @@ def _named(booking: Booking, uid: str, kind: str) -> BookingToken | Token | None
 
 
 def _member(booking: Booking, uid: str, kind: str) -> Token | None:
-    """Of a booking that names groups the member that came."""
-    if not uid or all(token.type != GROUP for token in booking.tokens.all()):
+    """Its fleet's token that came in the name of those that the booking names: of a group of it, or of one of theirs."""
+    if not uid:
         return None
     forms = identify(uid, kind).spellings
     return Token.objects.filter(fleet=booking.fleet_id, uid__card__in=forms).order_by("pk").first()

@@ -11,6 +11,7 @@ from bookings import operations, scheduler
 from bookings.actors import SCHEDULER
 from bookings.billing.cdrs import Issue, credit, lock, reissue, settle_session
 from bookings.billing.errors import RecordSettled
+from bookings.billing.snapshots import token_of
 from bookings.models import Booking, ChargeDetailRecord, TariffBinding, Token
 from bookings.pricing.bills import Bill
 from bookings.rules.tariff_bindings import FIRST_MOMENT, LAST_MOMENT
@@ -65,6 +66,18 @@ def test_a_session_of_a_booking_is_billed_when_it_ends_with_what_the_booking_cos
         {"starts_at": "2030-01-15T10:00:00Z", "booked_s": 3600},
         {"starts_at": "2030-01-15T10:00:00Z", "energy_kwh": "100", "charging_s": 1800},
     ]
+
+
+def test_a_record_names_the_token_that_was_shown_also_where_its_booking_names_another():
+    booking = priced_booking()
+    session = charge(booking)
+    fellow = Token.objects.create(fleet=booking.fleet, uid="04FE110E", contract_id="NL-OPR-FELLOW-1")
+
+    session.token_uid, session.token_type = fellow.uid, ""
+    assert token_of(booking.fleet, booking, session)["contract_id"] == fellow.contract_id
+
+    session.token_uid = "04FE110F"
+    assert token_of(booking.fleet, booking, session)["uid"] == booking.tokens.get().uid
 
 
 def test_the_stop_of_a_session_that_was_taken_for_over_is_its_end_and_is_flagged_once():
