@@ -32,8 +32,8 @@ def instead_of(booking: Booking, *, now: datetime) -> Instead | None:
     if not (is_taken_back or booking.status in NOT_GRANTED) or booking.starts_at <= now:
         return None
     search = SlotSearch(
-        booking.fleet, booking.period, now, depot=booking.depot, vehicle=booking.vehicle, fitting_only=True
-    )
+        booking.fleet, booking.period, now, depot=booking.depot, vehicle=booking.vehicle, fitting_only=True, is_refused=True
+    )  # fmt: skip
     periods = {period for offer in find_slots(search) if (period := _possible(offer)) is not None}
     nearest = sorted(periods, key=lambda period: abs(period.starts_at - booking.starts_at))[:MOST]
     return Instead(
@@ -43,7 +43,9 @@ def instead_of(booking: Booking, *, now: datetime) -> Instead | None:
 
 
 def _possible(offer: SlotOffer) -> Period | None:
-    return offer.period.in_utc() if offer.is_free else offer.nearest and offer.nearest.in_utc()
+    """At a partner what is beside the time that it said no to, even if its calendar shows that as free."""
+    period = offer.period if offer.is_free and not offer.is_hint else offer.nearest
+    return period and period.in_utc()
 
 
 def _words(booking: Booking, period: Period) -> str:

@@ -26,7 +26,7 @@ from bookings.search.bookable import bookable_depots, evses_with_bays, live_evse
 from bookings.search.told_evses import free_now, is_told, told_evses
 from depots.geography import Circle
 from depots.models import Depot, Evse, Organisation
-from depots.periods import Period, spanning, united
+from depots.periods import Period, gaps, spanning, united
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class SlotSearch:
     (bookable_depots). `needs` default to the vehicle's; `min_power_w` is the least that must be
     possible to wish for. `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
     over many depots, where it is most of what there is. `with_live` also tells what chargers say where no slot begins soon.
+    `is_refused`: a partner has just said no to this period, so that the nearest of its free time is another.
     """
 
     fleet: Organisation
@@ -50,6 +51,7 @@ class SlotSearch:
     min_power_w: int | None = None
     fitting_only: bool = False
     with_live: bool = False
+    is_refused: bool = False
 
     @cached_property
     def wanted(self) -> Needs:
@@ -68,7 +70,7 @@ class SlotOffer:
     answer is binding. `live` is the EVSE with what its charger or its network tells, where the search read it; `free_now` how
     many of those that a partner may assign are free now, and of how many; `trouble` says what stands in the way there now, if the
     period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
-    if any are.
+    if any are. `nearest` of a hint that looks free is on the step that the calendar tells: the period itself, or one beside it.
     """
 
     option: BookingOption
@@ -310,16 +312,14 @@ def _hint(
     evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
     assert period is not None  # options of other zones were left out
     touched, free = [s for s in slots if s.period.overlaps(period)], united([s.period for s in slots])
+    nearest = _nearest_told(search, free, period, terms, option.depot)
     refusal: BookingError | None = None
     if evse is not None and (misfits := fit.misfits(search.wanted, evse)):
         refusal = DoesNotFit(fit.sentence(misfits))
     elif any(span.overlaps(period) for span in taken):
         refusal = SlotTaken("This EVSE is asked for already then.")
     elif not any(span.covers(period) for span in free):
-        refusal = SlotTaken(
-            "The partner shows no free time for this slot.",
-            nearest=_nearest_told(free, period, terms, option.depot, now=search.now),
-        )
+        refusal = SlotTaken("The partner shows no free time for this slot.", nearest=nearest)
     else:
         refusal = _against_terms(terms, option.depot, period, now=search.now)
     watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
@@ -327,16 +327,20 @@ def _hint(
     quote = quotes.quoted(held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle)
     live = evse if evse is not None and is_told(evse) else None
     return SlotOffer(
-        option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else None, is_hint=True,
+        option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else nearest, is_hint=True,
         live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
         trouble=trouble.trouble_of(live, period, now=search.now),
     )  # fmt: skip
 
 
 def _nearest_told(
-    free: Collection[Period], period: Period, terms: Terms, depot: Depot, *, now: datetime
+    search: SlotSearch, free: Collection[Period], period: Period, terms: Terms, depot: Depot
 ) -> Period | None:
-    nearest = told_slots.nearest_told(free, period, timedelta(minutes=terms.slot_step_min), now=now)
+    step, now = timedelta(minutes=terms.slot_step_min), search.now
+    nearest = told_slots.nearest_told(free, period, step, now=now)
+    if search.is_refused and nearest == period:
+        beside = [part for span in free for part in gaps(span, [period])]
+        nearest = told_slots.nearest_told(beside, period, step, now=now)
     is_possible = nearest is not None and _against_terms(terms, depot, nearest, now=now) is None
     return nearest if is_possible else None
 

@@ -9,8 +9,9 @@ from depots.periods import Period
 
 
 def nearest_told(free: Iterable[Period], wanted: Period, step: timedelta, *, now: datetime) -> Period | None:
-    """The period of the wanted length within one of the free ones that begins nearest to it and not before now, on the step from
-    where that one begins; None where all are too short."""
+    """The period of the wanted length, rounded up to the step, within one of the free ones that begins nearest to it and not
+    before now, on the step from where that one begins; None where all are too short."""
+    wanted = Period(wanted.starts_at, wanted.starts_at - (-wanted.duration // step) * step)
     starts = (_start_in(span, wanted, step, now) for span in free)
     found = [Period(start, start + wanted.duration) for start in starts if start is not None]
     return min(found, key=lambda period: abs(period.starts_at - wanted.starts_at), default=None)

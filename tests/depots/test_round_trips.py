@@ -14,7 +14,8 @@ from psycopg import sql
 from depots import round_trips
 from depots.models import Notice
 
-pytestmark = pytest.mark.django_db
+# Nobody else relays the notices that are counted here.
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_server")]
 
 TELL = "INSERT INTO depots_notice (channel, payload) VALUES (%s, %s)"
 PREPARED_TELL = round_trips.Prepared(

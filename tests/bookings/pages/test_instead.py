@@ -44,6 +44,12 @@ def test_the_nearest_of_what_is_told_is_within_it_on_its_step_and_ahead(free: An
     assert nearest_told(free, slot(10, 11), QUARTER, now=NOW) == nearest
 
 
+def test_the_nearest_of_what_is_told_lasts_whole_steps() -> None:
+    wanted = slot((10, 16), (10, 56))
+
+    assert nearest_told([slot(8, 20)], wanted, QUARTER, now=NOW) == slot((10, 15), 11)
+
+
 @pytest.fixture
 def offer() -> BookingOption:
     partner = make_operator("Network", is_partner=True)
@@ -86,6 +92,28 @@ def test_what_a_partner_declined_is_shown_with_what_it_has_free_then(
 
     clock.move_to(at(10, 1))
     assert shown(dispatcher, declined) == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        (slot(10, 11), "10:00–11:00"),  # 11 to 12 on the wall there
+        (slot((9, 50), (10, 50)), "10:45–11:45"),  # its step was not kept
+    ],
+)
+def test_what_a_partner_said_no_to_is_not_offered_again(
+    dispatcher: Client, declined: Booking, asked: Any, there: str
+) -> None:
+    """Its calendar shows it as free all the same."""
+    Booking.objects.filter(pk=declined.pk).update(starts_at=asked.starts_at, ends_at=asked.ends_at)
+    OfferedSlot.objects.create(option=declined.option, calendar_id="C", period=slot(8, 14), step_min=15)
+
+    instead = shown(dispatcher, declined)
+
+    assert there in instead
+    assert "11:00–12:00" not in instead
 
 
 @pytest.mark.django_db
