@@ -12,6 +12,7 @@ from conformance.checks.cpo_steps import (
     require_state,
     some_place,
 )
+from conformance.listener import Call
 from conformance.run import CANCELLED_BY_EMSP, CPO, Fault, Line, Run, Skipped, newest
 from conformance.wire import Json, read_time
 
@@ -127,7 +128,8 @@ def unknown_fields(run: Run) -> str:
 
 
 def outage(run: Run) -> str:
-    """Our Receiver fails while a booking is made, changed and cancelled; then only its last state may come."""
+    """Our Receiver fails while a booking is made, changed and cancelled, until its last state has been tried: what was under way
+    when it was cancelled has failed by then. Then only that state may come."""
     place = place_of(run)
     run.listener.shown.failing = 503
     mark = run.listener.mark
@@ -136,8 +138,10 @@ def outage(run: Run) -> str:
         run.success(run.ask(run.again(booking, authorization_reference=uuid.uuid4().hex)))
         run.success(run.ask(run.again(booking, canceled=CANCELLED_BY_EMSP)))
         tried = run.listener.wait(
-            lambda call: call.is_push and call.status == 503, mark=mark, within_s=run.settings.patience_s
-        )
+            lambda call: _has_failed(call) and _status(call) == "CANCELED",
+            mark=mark,
+            within_s=run.settings.patience_s,
+        ) or next(filter(_has_failed, run.listener.since(mark)), None)
     finally:
         run.listener.shown.failing = 0
     if tried is None:
@@ -153,6 +157,14 @@ def outage(run: Run) -> str:
     if stale := [one["reservation_status"] for one in mine if one["reservation_status"] != "CANCELED"]:
         raise Fault(f"after the outage {', '.join(stale)} was sent although the booking is CANCELED")
     return ""
+
+
+def _has_failed(call: Call) -> bool:
+    return call.is_push and call.status == 503
+
+
+def _status(call: Call) -> object:
+    return call.body.get("reservation_status") if isinstance(call.body, dict) else None
 
 
 LINES = (

@@ -23,6 +23,8 @@ from tests.scenarios.outside.waiting import eventually
 
 # What no run can judge: computed inside, a party that only a hub has.
 NEVER = {81: "is computed inside", 90: "needs a hub between the platform and us"}
+# What its places or the hour may not allow: a slot that can be cancelled and not changed any more, a pool of EVSEs.
+NOT_EVERYWHERE = {48, 58}
 # What needs somebody there, or time, and by which option.
 WITH_SOMEBODY = {
     28: "--wait-resync", **dict.fromkeys((35, 45, 46, 47, 54), "--wait-decision"),
@@ -164,7 +166,7 @@ def test_nothing_that_shows_outside_is_left_unjudged(
         wait_no_show_s=600, posts_cdrs=True, places=("DEMO-1-1", "DEMO-2-1", "LNZ-1-1"), version=version,
     )  # fmt: skip
 
-    assert set(skipped(report)) == set(NEVER), skipped(report)
+    assert set(skipped(report)) - NOT_EVERYWHERE == set(NEVER), skipped(report)
     assert report.version == version
 
 
