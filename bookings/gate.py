@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from bookings.core import occupancy
 from bookings.enforcement.state import AT_CHARGER
@@ -64,39 +64,75 @@ def may_charge(
     """
     card = _Card(token_uid, token_type, group)
     slots = _Slots(charger, now)
-    opened = slots.opened_by(card)
-    mine, left = [b for b in opened if b.status in USABLE], slots.left_early(opened)
-    if evse is not None:
-        answer = _at_evse(slots, card, mine, left, evse)
-    else:
-        answer = _somewhere(slots, card, mine, left)
-    needed = _owner_check(slots, card, answer, mine)
+    opened, unnamed = slots.opened_by(card)
+    answer = _judged(slots, card, opened, evse)
+    by_booking = _opened_by_word(slots, card, opened, unnamed, evse, answer)
+    needed = _owner_check(slots, card, answer, opened, [booking for booking, _ in by_booking])
     if needed is None:
         return replace(answer, holds_until=slots.same_until())
     answer = replace(answer, holds_until=now)
     question = OwnerQuestion(
-        charger.pk, evse.pk if evse else None, token_uid, token_type, card.token.number, needed.owner_ids
+        charger.pk,
+        evse.pk if evse else None,
+        token_uid,
+        token_type,
+        card.token.number,
+        needed.owner_ids,
+        needed.holders,
     )
-    by_word = partial(owner_checks.as_answered, answer, needed, question, slots.evses)
+    opens = {
+        key: replace(given, holds_until=now) for b, given in by_booking for key in owner_checks.names_of(b)
+    }
+    by_word = partial(owner_checks.as_answered, answer, needed, question, slots.evses, opens)
     word = owner_checks.heard_of(question, now=now)
     if word is not None:
         return by_word(word)
     return replace(owner_checks.unanswered(answer, needed), question=question, by_word=by_word)
 
 
+def _judged(slots: _Slots, card: _Card, opened: list[Booking], evse: Evse | None) -> Authorization:
+    """What holds for a card that opens these bookings."""
+    mine, left = [b for b in opened if b.status in USABLE], slots.left_early(opened)
+    if evse is not None:
+        return _at_evse(slots, card, mine, left, evse)
+    return _somewhere(slots, card, mine, left)
+
+
+def _opened_by_word(
+    slots: _Slots,
+    card: _Card,
+    opened: list[Booking],
+    unnamed: list[Booking],
+    evse: Evse | None,
+    answer: Authorization,
+) -> list[tuple[Booking, Authorization]]:
+    """Bookings that name no token: who may use one its network says by answering with the booking's reference. With what holds
+    if it does, unless that is what holds without."""
+    if not card.uid or answer.reservation_id is not None:
+        return []
+    judged = [(b, _judged(slots, card, [b, *opened], evse)) for b in unnamed if card.may_be_of(b.fleet_id)]
+    return [(b, given) for b, given in judged if given.allowed and given.reservation_id == b.reservation_id]
+
+
 def _owner_check(
-    slots: _Slots, card: _Card, answer: Authorization, mine: list[Booking]
+    slots: _Slots, card: _Card, answer: Authorization, opened: list[Booking], for_booking: list[Booking]
 ) -> owner_checks.OwnerCheckNeeded | None:
     """Whether whoever issued the token is to be asked. Who has charged in a slot that goes on was let in already."""
-    if not card.uid:
-        return None
+    needed = _check_of_answer(slots, card, answer, opened) if card.uid else None
+    return owner_checks.also_for(needed, card.token, for_booking)
+
+
+def _check_of_answer(
+    slots: _Slots, card: _Card, answer: Authorization, opened: list[Booking]
+) -> owner_checks.OwnerCheckNeeded | None:
     if not answer.allowed:
         # A network's cards may charge here only where others than the operator's own may.
         is_unknown = answer.reason == "unknown_token" and slots.walk_in != WalkIn.OWN
         return owner_checks.OF_UNKNOWN if is_unknown else None
     if answer.reservation_id is None:
         return owner_checks.check_of_walk_in(card.token)
-    booking = next((b for b in mine if b.reservation_id == answer.reservation_id), None)
+    used = (b for b in opened if b.status in USABLE and b.reservation_id == answer.reservation_id)
+    booking = next(used, None)
     return owner_checks.check_of_booking(card.token, booking.fleet_id) if booking else None
 
 
@@ -122,6 +158,10 @@ class _Card:
     def is_blocked(self) -> bool:
         return self.token.is_known and not self.token.owners
 
+    def may_be_of(self, network_id: int) -> bool:
+        """Whether this network may have issued it: nobody here knows it, or its copy is not blocked."""
+        return not self.token.is_known or network_id in self.token.owners
+
     def may_use(self, booking: Booking, charger: Charger) -> bool:
         """Whether it opens the booking: as a token it names, or as a member of a group it names."""
         if booking.group in self.secrets and needs_secret(booking, charger):
@@ -141,14 +181,17 @@ class _Card:
         return bool(self._fellows) and (booking.fleet_id, normalise(named.uid, named.type)) in self._fellows
 
     def names(self) -> Q:
-        """Of bookings that may be its: by its forms and by the names of its groups. The index of their numbers serves it."""
+        """Of bookings that may be its: by its forms and by the names of its groups. The index of their numbers serves it. And
+        those of networks that name nothing."""
         forms = self.token.spellings | self.token.group_spellings
         found = Q(group__in=self.secrets)
         if forms:
             found |= Q(pk__in=BookingToken.objects.filter(uid__card__in=forms).values("booking"))
         if self.token.network_groups:
             found |= Q(fleet__in={owner for owner, _ in self.token.network_groups})
-        return found
+        names_none = Q(fleet__is_partner=True)
+        names_none &= Q(~Exists(BookingToken.objects.filter(booking=OuterRef("pk"))))
+        return found | names_none
 
 
 def _at_evse(
@@ -291,9 +334,9 @@ class _Slots:
             or (booking.status == BookingStatus.NO_SHOW and self.now < booking.no_show_at())
         ]
 
-    def opened_by(self, card: _Card) -> list[Booking]:
+    def opened_by(self, card: _Card) -> tuple[list[Booking], list[Booking]]:
         """The depot's bookings that the card may use and whose booked end is to come; of those not begun only what is
-        soon. The nearest first."""
+        soon. The nearest first. Beside them networks' bookings that name no token, which it may use if its network says so."""
         is_due = Q(enforcement__in=AT_CHARGER) | Q(starts_at__lte=self.now + SOON)
         rows = Booking.objects.filter(
             card.names(),
@@ -304,7 +347,6 @@ class _Slots:
         )
         found = rows.select_related("option", "fleet").prefetch_related("tokens")
         card.meet(found)
-        return sorted(
-            (booking for booking in found if card.may_use(booking, self._charger)),
-            key=lambda b: (b.status != BookingStatus.CONFIRMED, b.starts_at),
-        )
+        nearest = sorted(found, key=lambda b: (b.status != BookingStatus.CONFIRMED, b.starts_at))
+        opened = [booking for booking in nearest if card.may_use(booking, self._charger)]
+        return opened, [b for b in nearest if b not in opened and b.fleet.is_partner and not b.tokens.all()]

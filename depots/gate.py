@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class OwnerQuestion:
     """May a token charge at a charger, at one of its EVSEs or at any (None)? To be asked of those `owner_ids` that issued it;
-    without any nobody here knows it, and whoever may know it is asked. `number` and `token_type` name it in the answer."""
+    without any nobody here knows it, and whoever may know it is asked. `holders` are (owner, country code, party id) of those
+    whose bookings it may open, and who are asked whether they know it or not. `number` and `token_type` name it in the answer."""
 
     charger_id: int
     evse_id: int | None
@@ -35,6 +36,7 @@ class OwnerQuestion:
     token_type: str
     number: str
     owner_ids: tuple[int, ...] = ()
+    holders: tuple[tuple[int, str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,12 @@ ON CONFLICT (charger_id, number, type) DO UPDATE SET
 """
 
 
-def record_owner_answer(
-    *, question: OwnerQuestion, word: OwnerWord, owner_id: int | None = None, now: datetime
-) -> None:
+def record_owner_answer(*, question: OwnerQuestion, word: OwnerWord, now: datetime) -> None:
     """The newest answer takes the place of the one before; what is older than a day goes with it. One statement, which does not
     wait for the disk: an answer that is lost is asked for again."""
     told: dict[str, Any] = {
         "charger": question.charger_id, "number": question.number, "type": question.token_type,
-        "owner": owner_id, "outcome": word.outcome, "reference": word.reference[:64],
+        "owner": word.owner_id, "outcome": word.outcome, "reference": word.reference[:64],
         "evses": list(word.evse_uids), "info": word.info[:512], "now": now, "before": now - KEPT,
     }  # fmt: skip
     with connection.cursor() as cursor:

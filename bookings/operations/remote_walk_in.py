@@ -80,8 +80,8 @@ def _let_in(
     """Its network need not be asked again when it starts."""
     number = normalise(token.uid, token.type)
     question = OwnerQuestion(charger.pk, evse.pk, token.uid, token.type, number, (owner.pk,))
-    word = OwnerWord(OwnerAnswer.Outcome.ALLOWED, reference=reference, evse_uids=[evse.uid])
-    record_owner_answer(question=question, word=word, owner_id=owner.pk, now=now)
+    word = OwnerWord(OwnerAnswer.Outcome.ALLOWED, reference, [evse.uid], owner.pk)
+    record_owner_answer(question=question, word=word, now=now)
 
 
 def _check(answer: Authorization, owner: Organisation) -> None:

@@ -1,17 +1,18 @@
 """Whether the network that issued a token is asked before it charges, and what its answer or its silence means (decision 116).
 
-A booking is its network's word already, so silence leaves it standing; a no does not.
+A booking is its network's word already, so silence leaves it standing; a no does not. One that names no token is opened by the
+card about which its network answers with the booking's reference (ocpi/ocpi#559: the specification leaves open who may use it).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import connection
 
-from bookings.models import OwnerAnswer, OwnerCheck
+from bookings.models import Booking, OwnerAnswer, OwnerCheck
 from bookings.rules.identification import PresentedToken
 from depots.gate import Authorization, OwnerQuestion
 from depots.models import Evse
@@ -24,7 +25,7 @@ STARTS_WITHIN = timedelta(minutes=15)
 UNKNOWN_FOR = timedelta(minutes=1)
 # By hand: a driver waits for it.
 _HEARD = """
-    SELECT answered_at, outcome, reference, evse_uids FROM bookings_owneranswer
+    SELECT answered_at, outcome, reference, evse_uids, owner_id FROM bookings_owneranswer
     WHERE charger_id = %s AND number = %s AND type = %s
 """
 REASONS = {
@@ -44,15 +45,20 @@ class OwnerWord:
     outcome: str
     reference: str = ""
     evse_uids: Sequence[str] = ()
+    owner_id: int | None = None
     info: str = ""
 
 
 @dataclass(frozen=True)
 class OwnerCheckNeeded:
-    """Who is asked, and whether the token charges when nobody answers. Without owners whoever may know it."""
+    """Who is asked, and whether the token charges when nobody answers. Without owners whoever may know it, and first of all the
+    `holders` of bookings that it may open (depots.gate.OwnerQuestion). `is_for_booking`: only because of these is anybody asked,
+    so that it changes nothing if they do not know it."""
 
     owner_ids: tuple[int, ...]
     may_charge_unanswered: bool
+    holders: tuple[tuple[int, str, str], ...] = ()
+    is_for_booking: bool = False
 
 
 OF_UNKNOWN = OwnerCheckNeeded((), False)
@@ -69,6 +75,25 @@ def check_of_walk_in(token: PresentedToken) -> OwnerCheckNeeded | None:
     if not checks or not set(checks.values()) <= ASKED:
         return None
     return OwnerCheckNeeded(tuple(sorted(checks)), OwnerCheck.SHOULD in checks.values())
+
+
+def also_for(
+    needed: OwnerCheckNeeded | None, token: PresentedToken, bookings: Sequence[Booking]
+) -> OwnerCheckNeeded | None:
+    """With those asked too whose bookings, which name no token, it may open."""
+    if not bookings:
+        return needed
+    holders = tuple(dict.fromkeys((b.fleet_id, b.customer_country, b.customer_party) for b in bookings))
+    if needed is not None:
+        return replace(needed, holders=holders)
+    owners = tuple(sorted({owner for owner, _, _ in holders} & set(token.owners)))
+    return OwnerCheckNeeded(owners, may_charge_unanswered=True, holders=holders, is_for_booking=True)
+
+
+def names_of(booking: Booking) -> set[tuple[int, str]]:
+    """(its network, reference in capitals): what an answer names that lets a card use it."""
+    references = {booking.authorization_reference, booking.reference} - {""}
+    return {(booking.fleet_id, reference.upper()) for reference in references}
 
 
 def heard_of(question: OwnerQuestion, *, now: datetime) -> OwnerWord | None:
@@ -89,12 +114,15 @@ def as_answered(
     needed: OwnerCheckNeeded,
     question: OwnerQuestion,
     evses: Collection[Evse],
+    opens: Mapping[tuple[int, str], Authorization],
     word: OwnerWord,
 ) -> Authorization:
-    """What holds by its issuer's word, which no charger may remember."""
+    """What holds by its issuer's word, which no charger may remember. `opens` is what holds if that names a booking
+    (`names_of`)."""
     if word.outcome == Outcome.ALLOWED:
-        return _allowed(answer, word, question.evse_id, evses)
-    if word.outcome == Outcome.SILENT:
+        by_booking = opens.get((word.owner_id or 0, word.reference.upper()), answer)
+        return _allowed(by_booking, word, question.evse_id, evses)
+    if word.outcome == Outcome.SILENT or (word.outcome == Outcome.UNKNOWN and needed.is_for_booking):
         return unanswered(answer, needed)
     return Authorization(allowed=False, reason=REASONS[Outcome(word.outcome)], holds_until=answer.holds_until)
 

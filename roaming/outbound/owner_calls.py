@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from bookings.models import Token
 from depots import round_trips
@@ -94,16 +94,17 @@ class _Named:
 
 
 def calls_about(question: OwnerQuestion, *, now: datetime) -> list[OwnerCall]:
-    """Those of its owners that can be asked, each about the token as it names it; without owners those that may know it."""
+    """Those of its owners that can be asked, each about the token as it names it, and those whose bookings it may open, about
+    the token as it was read; without owners also those that may know it."""
     rows = _read(question, now)
     depot_id, location_id, country_code, party_id, uids = rows[0][:5]
     place = _Place(depot_id, cpo_party(country_code, party_id), TokenPlace(location_id, tuple(uids)))
-    if question.owner_ids:
-        found = _owners(question, rows)
-    else:
-        token = _as_read(question)
-        found = [(p, token) for p in _may_know(depot_id, now)] if token.type not in NEVER_ASKED else []
-    calls = [_call(partner, token, place) for partner, token in found]
+    found = _owners(question, rows)
+    token = _as_read(question)
+    if token.type not in NEVER_ASKED:
+        found += _holders(question, token, now)
+        found += [(p, token) for p in _may_know(depot_id, now)] if not question.owner_ids else []
+    calls = [_call(partner, named, place) for partner, named in _each_once(found)]
     return [call for call in calls if call.url]
 
 
@@ -135,6 +136,34 @@ def _owners(question: OwnerQuestion, rows: Iterable[tuple[Any, ...]]) -> list[tu
     return list(found.values())
 
 
+def _holders(question: OwnerQuestion, token: _Named, now: datetime) -> list[tuple[Partner, _Named]]:
+    """The party that booked is asked about the token as if that were its own."""
+    if not question.holders:
+        return []
+    owners = [owner for owner, _, _ in question.holders]
+    rows = _askable(now).filter(organisation__in=owners)
+    partners = {partner.organisation_id: partner for partner in rows}
+    return [
+        (partners[owner], replace(token, country_code=country_code, party_id=party_id))
+        for owner, country_code, party_id in question.holders
+        if owner in partners
+    ]
+
+
+def _askable(now: datetime) -> QuerySet[Partner]:
+    is_open = Q(closed_until__isnull=True) | Q(closed_until__lte=now)
+    return Partner.objects.filter(is_open, state=Partner.State.REGISTERED)
+
+
+def _each_once(found: Iterable[tuple[Partner, _Named]]) -> list[tuple[Partner, _Named]]:
+    """Each party of each partner once, by the first it is found by."""
+    once: dict[tuple[int, str, str], tuple[Partner, _Named]] = {}
+    for partner, token in found:
+        party = (token.country_code, token.party_id) if token.party_id else party_of(partner, "EMSP")
+        once.setdefault((partner.pk, *party), (partner, token))
+    return list(once.values())
+
+
 def _partner(row: Sequence[Any]) -> Partner:
     values = [
         json.loads(value) if name in _DOCUMENTS else value for name, value in zip(_PARTNER, row, strict=True)
@@ -145,11 +174,7 @@ def _partner(row: Sequence[Any]) -> Partner:
 def _may_know(depot_id: int, now: datetime) -> list[Partner]:
     """Networks that the depot is open to and that keep their tokens to themselves, or want to be asked about others."""
     guests = Agreement.objects.in_force(now).filter(depot=depot_id).values_list("guest", flat=True)
-    rows = Partner.objects.filter(
-        Q(closed_until__isnull=True) | Q(closed_until__lte=now),
-        state=Partner.State.REGISTERED,
-        roles__contains=[{"role": "EMSP"}],
-    ).order_by("pk")
+    rows = _askable(now).filter(roles__contains=[{"role": "EMSP"}]).order_by("pk")
     if None not in (admitted := set(guests)):
         rows = rows.filter(organisation__in=admitted)
     wanted = [

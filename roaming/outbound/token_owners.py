@@ -67,7 +67,8 @@ class _Heard:
         if self.read is None:
             return OwnerWord(self.outcome)
         told = self.read.value
-        return OwnerWord(self.outcome, told.reference, told.evse_uids, told.info)
+        owner_id = self.partner.organisation_id
+        return OwnerWord(self.outcome, told.reference, told.evse_uids, owner_id, told.info)
 
 
 class PartnerNetworks:
@@ -96,7 +97,7 @@ class PartnerNetworks:
         if heard is None:
             word = OwnerWord(Outcome.SILENT)
             # Whose it is nobody knows, and nobody was asked: the next one may be.
-            is_lasting = bool(whom or question.owner_ids)
+            is_lasting = bool(whom or question.owner_ids or question.holders)
             return OwnerHeard(word, partial(_record_silence, question, word, now) if is_lasting else _nothing)
         word = heard.word
         return OwnerHeard(word, partial(_record, question, heard, word, now), is_more_known=heard.is_news)
@@ -203,13 +204,11 @@ class _Silence:
 
 def _record(question: OwnerQuestion, heard: _Heard, word: OwnerWord, now: datetime) -> None:
     """The answer, and the token it names where that is another than before."""
-    owner_id = None
     if heard.read is not None:
-        owner_id = heard.partner.organisation_id
         deviations.count(heard.partner, heard.read.deviations)
         if heard.is_news:
             _learn(heard, question, now)
-    record_owner_answer(question=question, word=word, owner_id=owner_id, now=now)
+    record_owner_answer(question=question, word=word, now=now)
 
 
 def _record_silence(question: OwnerQuestion, word: OwnerWord, now: datetime) -> None:

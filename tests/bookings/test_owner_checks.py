@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bookings.gate import may_charge
-from bookings.models import OwnerAnswer, OwnerCheck, Token
+from bookings.models import Booking, OwnerAnswer, OwnerCheck, Token
 from depots.gate import Authorization
 from depots.models import Agreement, Evse, Organisation
 from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
@@ -47,6 +47,16 @@ def hear(evse: Evse, outcome: str, when: Any = at(10), **fields: Any) -> None:
         type="",
         defaults={"outcome": outcome, "answered_at": when, **fields},
     )
+
+
+def without_tokens(booking: Booking, reference: str) -> Booking:
+    """It becomes one of a partner network that names no card."""
+    Organisation.objects.filter(pk=booking.fleet_id).update(is_partner=True)
+    Token.objects.filter(fleet=booking.fleet_id).delete()
+    booking.tokens.all().delete()
+    party = {"customer_country": "SE", "customer_party": "FLT"}
+    Booking.objects.filter(pk=booking.pk).update(authorization_reference=reference, **party)
+    return Booking.objects.select_related("fleet").get(pk=booking.pk)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +147,60 @@ def test_a_booking_stands_while_its_network_is_silent_and_not_against_its_no(evs
         charger=evse.charger, number=uid, outcome="blocked", answered_at=at(9, 55), owner=booking.fleet
     )
     assert (ask(evse, at(9, 56), uid).allowed, ask(evse, at(9, 56), uid).reason) == (False, "blocked")
+
+
+@pytest.mark.parametrize("is_pushed", [True, False])
+def test_a_booking_without_tokens_is_opened_by_the_card_its_network_names_it_for(evse, is_pushed):
+    """The network answers about the card with the booking's reference: no whitelist says more."""
+    booking = without_tokens(armed(book(evse)), "REF-7")
+    if is_pushed:
+        token(booking.fleet, owner_check=OwnerCheck.NEVER)
+
+    for anywhere in (True, False):
+        unheard = ask(evse, at(9, 55), anywhere=anywhere)
+        assert (unheard.allowed, unheard.reservation_id) == (False, None)
+        assert unheard.question.owner_ids == ((booking.fleet_id,) if is_pushed else ())
+        assert unheard.question.holders == ((booking.fleet_id, "SE", "FLT"),)
+    hear(evse, "allowed", at(9, 55), reference="ref-7", owner=booking.fleet)
+    for anywhere in (True, False):
+        heard = ask(evse, at(9, 55), anywhere=anywhere)
+        assert (heard.allowed, heard.reservation_id, heard.group) == (
+            True,
+            booking.reservation_id,
+            booking.group,
+        )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reference", "is_its_network", "reason"),
+    [
+        ("allowed", "REF-8", True, "booked_by_another"),
+        ("allowed", "", True, "booked_by_another"),
+        ("allowed", "REF-7", False, "booked_by_another"),
+        ("unknown", "", True, "booked_by_another"),
+        ("silent", "", True, "booked_by_another"),
+        ("blocked", "", True, "blocked"),
+    ],
+)
+def test_no_other_word_opens_a_booking_without_tokens(
+    evse, network, outcome, reference, is_its_network, reason
+):
+    booking = without_tokens(armed(book(evse)), "REF-7")
+    owner = booking.fleet if is_its_network else network
+    hear(evse, outcome, at(9, 55), reference=reference, owner=owner)
+
+    answer = ask(evse, at(9, 55))
+    assert (answer.allowed, answer.reason, answer.reservation_id) == (False, reason, None)
+
+
+def test_nobody_is_asked_about_a_card_that_cannot_be_of_the_network_that_booked(evse, network):
+    booking = without_tokens(armed(book(evse)), "REF-7")
+    Token.objects.create(fleet=make_fleet(), uid=CARD)
+    assert ask(evse, at(9, 55)).question is None
+
+    Token.objects.filter(uid=CARD).delete()
+    token(booking.fleet, is_blocked=True)
+    assert (ask(evse, at(9, 55)).question, ask(evse, at(9, 55)).allowed) == (None, False)
 
 
 def test_any_member_of_the_group_of_a_booked_token_opens_the_booking(evse):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 from typing import Any
@@ -115,6 +116,19 @@ def test_the_owner_is_asked_for_its_token_and_its_word_lets_in(evse: Evse, peer:
     started = may_charge(charger=evse.charger, evse=evse, token_uid=CARD, now=NOW + timedelta(minutes=1))
     assert (started.allowed, started.reference) == (True, "REF-7")
     assert PartnerMessage.objects.get().http_status == 200
+
+
+def test_who_booked_without_tokens_is_asked_about_a_card_nobody_knows(evse: Evse, peer: ScriptedPeer) -> None:
+    partner, stranger = network(peer), network(peer, "OTH", country_code="FR")
+    asked_of = replace(question(evse), holders=((partner.organisation_id, "SE", "FLT"),))
+    Token.objects.create(fleet=partner.organisation, uid="04FF", told={}, told_at=NOW, heard_at=NOW)
+    Token.objects.create(fleet=stranger.organisation, uid="04FE", told={}, told_at=NOW, heard_at=NOW)
+
+    _, (word,) = learnt(asked_of)
+
+    assert [asked.path for asked in peer.asked] == [f"/FLT/tokens/{CARD}/authorize"]
+    assert peer.asked[0].headers["ocpi-to-party-id"] == "FLT"
+    assert (word.word.reference, word.word.owner_id) == ("REF-7", partner.organisation_id)
 
 
 @pytest.mark.parametrize(
