@@ -44,13 +44,12 @@ from bookings.rules.entitlement import (
     own_vehicle,
     refuse_groups,
 )
-from bookings.rules.partner_prices import PartnerPrices
+from bookings.rules.partner_prices import partners_quote
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability
 from bookings.search.bookable import bookable_options, terms_for
 from bookings.signals import partner_asked
-from depots.models import Evse
 from depots.periods import Period
 
 
@@ -322,7 +321,11 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
         booking.terms_json[BEST_EFFORT] = True
         booking.evse = evse
     booking.promised_power_w = request.power_w or min(most, default=0)
-    quotes.keep(booking, _partners_quote(request, asked.period, evse, booking.promised_power_w, now))
+    quote = partners_quote(
+        option, evse.pk if evse else None, asked.period,
+        power_w=booking.promised_power_w, vehicle=request.vehicle, at=now,
+    )  # fmt: skip
+    quotes.keep(booking, quote)
     quotes.check_shown(request.shown_price, booking.quote)
     ask = request_log.entry(
         BookingRequest.Kind.CREATE, request.asked(tokens).to_json(), accepted=False, actor=actor, now=now
@@ -330,16 +333,6 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=tokens, ask=ask, actor=actor, at=now)
     partner_asked.send(sender=BookingRequest, request=ask, at=now)
     return booking
-
-
-def _partners_quote(
-    request: SlotRequest, period: Period, evse: Evse | None, watts: int, now: datetime
-) -> dict[str, Any]:
-    """The price by what the partner has told of its tariffs; empty where that says nothing."""
-    option = request.option
-    held = PartnerPrices([option.depot_id]).held(option.pk, evse.pk if evse else None, at=now)
-    quote = quotes.quoted(held, period, option.depot.zone, power_w=watts, vehicle=request.vehicle)
-    return quote.to_json() if quote else {}
 
 
 def _nearest(request: SlotRequest, now: datetime) -> Period | None:

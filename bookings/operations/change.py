@@ -8,7 +8,7 @@ from typing import Any
 from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
-from bookings.core.versions import check_version, groups_of
+from bookings.core.versions import Aspect, check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.operations import best_effort, change_plan, request_log
@@ -30,6 +30,7 @@ from bookings.payments import booking_payments
 from bookings.rules import configuration, periods, quotes
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
+from bookings.rules.partner_prices import partners_quote
 from bookings.search import availability
 from bookings.signals import partner_asked
 from depots.periods import Period
@@ -66,12 +67,13 @@ def price_of_change(
     booking: Booking, request: ChangeRequest, *, actor: Actor, now: datetime
 ) -> dict[str, Any]:
     """The quote (bookings/rules/quotes.py) that a fleet's change would have as things stand; nothing is locked for it. Empty
-    without a price, and at a partner's depot. Raises a BookingError as `change_booking` does."""
+    without a price. Raises a BookingError as `change_booking` does."""
     ask = _AskedChange(request, None, Asker(Booking.Side.FLEET, actor, now))
     request = _over_what_waits(booking.pending_request, ask)
     change = change_plan.planned(booking, request)
     if not booking.is_ours:
-        return {}
+        change_plan.check(booking, change, ask.asker.by, at=booking.depot, now=now)
+        return _partners_quote(booking, change, ask.asker)
     known = configuration.current(booking.depot_id)
     evse_ids = change_plan.reach(booking, request, known) | {booking.evse_id or 0}
     ground = look(booking, change.period, evse_ids, now)
@@ -131,7 +133,9 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         change_plan.check(booking, change, asker.by, at=booking.depot, now=asker.now)
         if booking.is_best_effort:
             best_effort.take_elsewhere(booking.option_id, change.period, but=booking.pk)
-        return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), waiting, asker)
+        quote = _partners_quote(booking, change, asker)
+        quotes.check_shown(request.shown_price, quote)
+        return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), quote, waiting, asker)
     ground = _checked(booking, request, change, locked, asker.now)
     change_plan.check(booking, change, asker.by, at=ground.configuration.site, now=asker.now)
     pool = change_plan.pool(booking, request, change, asker.by, ground.configuration)
@@ -306,17 +310,35 @@ def _keep_beside(
     calendars.mark_changed([evse.pk], at=asker.now)
 
 
+def _partners_quote(booking: Booking, change: PlannedChange, asker: Asker) -> dict[str, Any]:
+    """As `bid_for` at a depot of ours: another time, EVSE or power has a new price, of all of it."""
+    if Aspect.PLACE not in change.aspects(booking, change.evse):
+        return booking.quote
+    watts = change.power_w if change.power_w is not None else booking.promised_power_w
+    evse_id = change.evse.pk if change.evse else None
+    return partners_quote(
+        booking.option, evse_id, change.period, power_w=watts, vehicle=change.vehicle, at=asker.now
+    )
+
+
 def _ask_partner(
-    booking: Booking, asked: dict[str, Any], waiting: BookingRequest | None, asker: Asker
+    booking: Booking,
+    asked: dict[str, Any],
+    quote: dict[str, Any],
+    waiting: BookingRequest | None,
+    asker: Asker,
 ) -> Booking:
     if waiting is not None and waiting.kind == BookingRequest.Kind.CANCEL:
         raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")
     actor, now = asker.actor, asker.now
     request_log.decline(booking, waiting, "Replaced by a later change.", actor=actor, now=now)
+    detail = {"by": Booking.Side.FLEET, "groups": sorted(groups_of(asked)), "after": asked}
+    if quote != booking.quote:
+        detail["after"] = {**asked, "price": quotes.brief(quote)}
+        asked |= {"quote": quote, "price": quotes.brief(quote)}
     request = request_log.log(
         booking, BookingRequest.Kind.CHANGE, asked, accepted=False, actor=actor, now=now
     )
-    detail = {"by": Booking.Side.FLEET, "groups": sorted(groups_of(asked)), "after": asked}
     lifecycle.record(booking, kind="change_requested", actor=actor, at=now, detail=detail)
     partner_asked.send(sender=BookingRequest, request=request, at=now)
     return booking

@@ -69,13 +69,13 @@ class PlannedChange:
         """As far as the change names one; else ""."""
         return self.plate or (self.vehicle.plate if self.vehicle else "")
 
-    def aspects(self, booking: Booking, target: Evse | Bay) -> frozenset[Aspect]:
-        """What of the booking it makes different, at this EVSE."""
+    def aspects(self, booking: Booking, target: Evse | Bay | None) -> frozenset[Aspect]:
+        """What of the booking it makes different, at this EVSE; None where its partner has yet to name one."""
         tokens = names(self.tokens_then) != names(self.before.tokens)
         plate = self.plate not in {"", booking.plate}
         power_w = self.power_w not in {None, booking.promised_power_w}
         differs = {
-            Aspect.PLACE: (self.period, target.pk) != (booking.period, booking.evse_id) or power_w,
+            Aspect.PLACE: (self.period, target and target.pk) != (booking.period, booking.evse_id) or power_w,
             Aspect.VEHICLE: tokens or plate or self.vehicle != booking.vehicle,
             Aspect.NAME: self.authorization_reference not in {"", booking.authorization_reference},
         }

@@ -15,6 +15,8 @@ from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
 from bookings.operations import request_log
 from bookings.operations.apply_change import replace_tokens
+from bookings.operations.change_request import read_period
+from bookings.rules import quotes
 from depots.models import Evse
 from depots.periods import Period
 
@@ -100,6 +102,14 @@ def _take_granted(booking: Booking, ask: BookingRequest, fields: list[str], show
         tokens = [BookingToken(**token) for token in ask.asked["tokens"]]
         replace_tokens(booking, tokens)
         shown["tokens"] = [token.ending for token in tokens]
+    if "quote" in ask.asked and _is_as_asked(booking, ask):
+        quotes.keep(booking, ask.asked["quote"])
+        fields.extend(quotes.KEPT)
+        shown["price"] = quotes.brief(booking.quote)
+
+
+def _is_as_asked(booking: Booking, ask: BookingRequest) -> bool:
+    return "period" not in ask.asked or booking.period.in_utc() == read_period(ask.asked["period"]).in_utc()
 
 
 def _moves_on(booking: Booking, to: BookingStatus) -> bool:

@@ -37,7 +37,7 @@ def kept_price(booking: Booking) -> ChangePrice:
 def change_price(booking: Booking, form: ChangeForm, *, actor: Actor, now: datetime) -> ChangePrice:
     """Of a valid form; why it cannot be so where it cannot."""
     wishes = form.wishes()
-    if not wishes or not booking.is_ours:
+    if not wishes:
         return kept_price(booking)
     try:
         quote = operations.price_of_change(booking, operations.ChangeRequest(**wishes), actor=actor, now=now)

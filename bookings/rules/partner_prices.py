@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from bookings.models import Tariff
-from bookings.rules import precedence
+from bookings.models import BookingOption, Tariff, Vehicle
+from bookings.rules import precedence, quotes
 from bookings.rules.tariff_bindings import Binding, Owner, Tariffs, bindings_of
+from depots.periods import Period
 
 
 class PartnerPrices:
@@ -23,3 +25,18 @@ class PartnerPrices:
     def held(self, option_id: int, evse_id: int | None, *, at: datetime) -> Tariffs:
         owners = [Owner("option", option_id), *([Owner("evse", evse_id)] if evse_id else [])]
         return precedence.tariffs_held(precedence.asked_in_turn(self._bound, owners), at=at)
+
+
+def partners_quote(
+    option: BookingOption,
+    evse_id: int | None,
+    period: Period,
+    *,
+    power_w: int,
+    vehicle: Vehicle | None,
+    at: datetime,
+) -> dict[str, Any]:
+    """The quote (bookings/rules/quotes.py) by what the partner has told of its tariffs; empty where that says nothing."""
+    held = PartnerPrices([option.depot_id]).held(option.pk, evse_id, at=at)
+    quote = quotes.quoted(held, period, option.depot.zone, power_w=power_w, vehicle=vehicle)
+    return quote.to_json() if quote else {}

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from bookings.billing.recorded_periods import net_by_rate
 from bookings.models import ChargeDetailRecord
-from bookings.pricing.bills import Amount, Bill, BillLine, Tax
+from bookings.pricing.bills import NOTHING, Amount, Bill, BillLine, Tax
 from bookings.pricing.tariff_content import Dimension, ElementUse
 from depots import currencies
 from roaming.mirror.session_values import ToldCdr
@@ -42,7 +42,8 @@ def _text(amount: Decimal, unit: Decimal) -> str:
 
 
 def _lines(told: ToldCdr, kind: Kind, total: Amount) -> Iterator[BillLine]:
-    """One a part that costs something; what they leave of the total is one of its own."""
+    """One a part that costs something; what they leave of the total is one of its own, unless it is what rounding leaves: parts
+    may be told with four decimals, the total with the currency's."""
     costs, use = told.costs, ElementUse.CHARGING
     parts = [
         BillLine(use, Dimension.FLAT, costs.fixed),
@@ -54,7 +55,8 @@ def _lines(told: ToldCdr, kind: Kind, total: Amount) -> Iterator[BillLine]:
     told_parts = [line for line in parts if line.cost.before_taxes or line.cost.tax]
     yield from told_parts
     rest = _rest(total, [line.cost for line in told_parts])
-    if rest.before_taxes or rest.tax:
+    unit = Decimal(1).scaleb(-currencies.decimals(told.currency))
+    if max(abs(rest.before_taxes), abs(rest.tax)) >= (unit if told_parts else NOTHING):
         is_all = not told_parts
         yield BillLine(USE.get(kind, use), Dimension.FLAT if is_all else None, rest)
 

@@ -445,6 +445,14 @@ def test_a_total_that_its_parts_do_not_make_stays_the_total_and_is_checked_again
     assert record.price_check.before_taxes == 40
 
 
+def test_what_rounding_leaves_of_a_total_is_no_line_of_the_bill(caller: Caller, ours: Booking) -> None:
+    caller.post(CDRS, cdr(total_cost=price(40, 8), total_energy_cost=price(39.9965, 7.9993)))
+
+    [record] = records()
+    assert [line["before_taxes"] for line in record.bill["lines"]] == ["39.9965"]
+    assert (record.before_taxes, record.net_by_rate) == (40, [["20", "40.00"]])
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -8,10 +8,25 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from bookings.models import Booking, Tariff
-from depots.models import Organisation
+from bookings import operations
+from bookings.models import Booking, BookingRequest, BookingStatus, Tariff
+from depots.models import Evse, Organisation
+from depots.periods import Period
 from tests.bookings.people import client_of, seen
-from tests.factories import NOW, book_slot, make_depot, make_evse, make_fleet, make_user, option_of, slot
+from tests.factories import (
+    NOW,
+    PARTNER,
+    book_slot,
+    change_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_option,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
 from tests.money_factories import add_version, make_bound, per_kwh
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -120,3 +135,58 @@ def test_a_forged_price_is_refused(dispatcher: Client, booking: Booking, price: 
     answer = dispatcher.post(f"/bookings/{booking.pk}/change/", {**sent, "shown_price": price})
 
     assert answer.status_code == 422
+
+
+@pytest.fixture
+def elsewhere(fleet: Organisation) -> Booking:
+    """Confirmed by a partner whose tariff is known: an hour at about EUR 140."""
+    partner = make_fleet("Südnetz", is_partner=True)
+    evse = Evse.objects.create(
+        depot=make_depot(partner, is_mirror=True, open_to_all=False), uid="P-1-1", max_power_w=350_000
+    )
+    option = make_option(evse, is_mirror=True)
+    make_bound(per_kwh("0.40"), option=option)
+    booking = book_slot(option=option, fleet=fleet, period=slot(10, 11), vehicle=make_vehicle(fleet), now=NOW)
+    return told_by_partner(booking, slot(10, 11))
+
+
+def told_by_partner(booking: Booking, period: Period) -> Booking:
+    state = operations.RemoteState(
+        remote_status="RESERVED", status=BookingStatus.CONFIRMED, period=period,
+        decision=BookingRequest.Decision.ACCEPTED,
+    )  # fmt: skip
+    return operations.adopt_remote(booking_id=booking.pk, state=state, actor=PARTNER, now=NOW)
+
+
+def test_a_change_at_a_partners_depot_has_the_price_it_was_asked_at_once_it_is_accepted(
+    dispatcher: Client, elsewhere: Booking
+) -> None:
+    page, sent = looked_up(dispatcher, elsewhere, **LONGER)
+    assert "About €280.00 instead of €140.00." in page
+
+    assert dispatcher.post(f"/bookings/{elsewhere.pk}/change/", sent).status_code == 302
+    elsewhere.refresh_from_db()
+    assert elsewhere.quote["total"] == "140.00"
+    renew("0.50")
+
+    changed = told_by_partner(elsewhere, slot(10, 12))
+
+    changed.refresh_from_db()
+    assert changed.quote["total"] == "280.00"
+    assert "Price 280.00 EUR." in dispatcher.get(f"/bookings/{changed.pk}/").content.decode()
+
+
+def test_a_partners_other_time_keeps_the_price_as_any_move_by_a_depot(elsewhere: Booking) -> None:
+    change_slot(booking_id=elsewhere.pk, period=slot(10, 12))
+
+    assert told_by_partner(elsewhere, slot(14, 16)).quote["total"] == "140.00"
+
+
+def test_no_change_at_a_partners_depot_is_asked_dearer_than_it_was_shown(
+    dispatcher: Client, elsewhere: Booking
+) -> None:
+    _, sent = looked_up(dispatcher, elsewhere, **LONGER)
+    renew("0.50")
+
+    assert dispatcher.post(f"/bookings/{elsewhere.pk}/change/", sent).status_code == 409
+    assert not elsewhere.requests.filter(kind=BookingRequest.Kind.CHANGE).exists()
