@@ -17,8 +17,10 @@ _TEXTS = {
     408: "The body did not arrive in time.\n",
     413: "The body is too large.\n",
     414: "The address is too long.\n",
+    429: "Too many requests.\n",
     431: "The head of the request is too long.\n",
     500: "Something went wrong on our side.\n",
+    503: "Too much is waiting here; try again in a moment.\n",
 }
 
 RawHeaders = Iterable[tuple[bytes, bytes]]

@@ -8,12 +8,14 @@ import asyncio
 import re
 from functools import cache
 from importlib import import_module
+from math import ceil
 from typing import Any
 
 from django.conf import settings
 
-from config import wsgi
+from config import bodies, wsgi
 from config.answers import PageAnswer, refusal
+from config.lanes import PAUSE_S, Callers, LaneFull
 from config.wsgi_threads import WsgiThreads
 from roaming.ocpi.envelope import MAX_BODY as MOST_OCPI_BODY
 from roaming.ocpi.transport import is_ocpi
@@ -32,7 +34,8 @@ CHARGER_BODY_S = 300
 _FROM_CHARGER = re.compile(r"/charger-files/[\w-]+/[^/]*", re.ASCII)
 
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
-_pages = WsgiThreads(wsgi.application, threads=8)
+_callers = Callers()
+_pages = WsgiThreads(wsgi.application, threads=8, callers=_callers)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -68,17 +71,39 @@ async def _charger_file(scope: dict[str, Any], receive: Any, send: Any) -> None:
 async def _answer(
     scope: dict[str, Any], receive: Any, send: Any, *, most: int, within_s: float | None = None
 ) -> None:
+    """What becomes of a request, also of one that asks too much at once."""
+    lane = _callers.lane_of(scope)
+    if wait_s := _callers.rests_s(lane):
+        await asyncio.sleep(PAUSE_S)
+        await _send_last(send, _come_back(429, scope, wait_s))
+        return
+    try:
+        with bodies.kept(lane) as body:
+            await _read_and_answer(scope, receive, send, body, lane, most, within_s)
+    except (bodies.NoRoomError, LaneFull):
+        await _send_last(send, _come_back(503, scope, PAUSE_S))
+
+
+async def _read_and_answer(
+    scope: dict[str, Any],
+    receive: Any,
+    send: Any,
+    body: bodies.Body,
+    lane: str,
+    most: int,
+    within_s: float | None,
+) -> None:
     """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
     try:
         async with asyncio.timeout(BODY_S if within_s is None else within_s):
-            body = await _read_body(scope, receive, most)
+            is_whole = await body.read(scope, receive, most)
     except TimeoutError:
         await _send_last(send, refusal(408, scope["path"], scope["headers"]))
-    except _TooLargeError as found:
-        await _send_last(send, await _too_large(scope, found.body))
+    except bodies.TooLargeError as found:
+        await _send_last(send, await _too_large(scope, found.body, lane))
     else:
-        if body is not None:
-            await _send(send, await _pages.answer(scope, body))
+        if is_whole:
+            await _send(send, await _pages.answer(scope, bytes(body.content), lane))
 
 
 @cache
@@ -93,34 +118,16 @@ def _charger_files() -> asyncio.Semaphore:
     return asyncio.Semaphore(FILES_AT_ONCE)
 
 
-class _TooLargeError(Exception):
-    """A body is larger than anybody here reads; `body` is what came of it."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self.body = body
+def _come_back(status: int, scope: dict[str, Any], after_s: float) -> PageAnswer:
+    """What somebody is told who has asked too much at once."""
+    answer = refusal(status, scope["path"], scope["headers"])
+    return answer._replace(headers=[*answer.headers, ("Retry-After", str(ceil(after_s)))])
 
 
-async def _read_body(scope: dict[str, Any], receive: Any, most: int) -> bytes | None:
-    """What the client sends; None when it has gone. Raises _TooLargeError, at once where a length says so."""
-    if any(name == b"content-length" and int(value) > most for name, value in scope["headers"]):
-        raise _TooLargeError(b"")
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if len(body) > most:
-            raise _TooLargeError(bytes(body))
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _too_large(scope: dict[str, Any], body: bytes) -> PageAnswer:
+async def _too_large(scope: dict[str, Any], body: bytes, lane: str) -> PageAnswer:
     """413. Below /ocpi a page says it, which also writes it into the partner's log."""
     if is_ocpi(scope["path"]):
-        return await _pages.answer(scope, body)
+        return await _pages.answer(scope, body, lane)
     return refusal(413, scope["path"])
 
 

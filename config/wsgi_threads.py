@@ -6,14 +6,16 @@ import asyncio
 import contextvars
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import structlog
+from django.db import DatabaseError, close_old_connections
 
 from config.answers import PageAnswer, refusal
+from config.lanes import PAGES, STRANGERS, Callers, LaneFull, Lanes
 
 logger = structlog.get_logger(__name__)
 
@@ -28,20 +30,23 @@ class _Request(NamedTuple):
 
 
 class WsgiThreads:
-    """Answers up to `threads` requests at a time; more wait in the order they came.
+    """Answers up to `threads` requests at a time; more wait, each in its lane.
 
     An answer is made whole before it leaves, so that a client that reads slowly holds no thread. It leaves as soon as it
     is made; what the application does on `close` comes after.
     """
 
-    def __init__(self, application: Callable[..., Iterable[bytes]], *, threads: int) -> None:
+    def __init__(
+        self, application: Callable[..., Iterable[bytes]], *, threads: int, callers: Callers | None = None
+    ) -> None:
         self._application = application
+        self._callers = callers
         self._threads = threads
-        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._requests: Lanes[_Request] = Lanes()
         self._is_started = False
 
-    async def answer(self, scope: Scope, body: bytes) -> PageAnswer:
-        """The application's answer to a request whose body is here."""
+    async def answer(self, scope: Scope, body: bytes, lane: str = PAGES) -> PageAnswer:
+        """The application's answer to a request whose body is here. Raises LaneFull."""
         if not self._is_started:
             self._start()
         loop = asyncio.get_running_loop()
@@ -51,10 +56,12 @@ class WsgiThreads:
             if not future.done():  # its client has gone meanwhile
                 future.set_result(answer)
 
-        self._requests.put(
-            _Request(scope, environ(scope, body), lambda answer: _call_in(loop, deliver, answer))
-        )
-        return await future
+        variables = environ(scope, body)
+        self._requests.put(lane, _Request(scope, variables, lambda answer: _call_in(loop, deliver, answer)))
+        answer = await future
+        if self._callers is not None:
+            self._callers.learn(scope, variables)
+        return answer
 
     def _start(self) -> None:
         """With the first request, not before: a process that is to fork must have no threads."""
@@ -66,8 +73,31 @@ class WsgiThreads:
         """Answer requests without end, each in a context of its own."""
         context = contextvars.copy_context()
         while True:
-            request = self._requests.get()
-            context.copy().run(self._respond, request)
+            lane, request = self._requests.take()
+            began = time.thread_time()
+            try:
+                if lane != STRANGERS or not self._found_lane(request):
+                    context.copy().run(self._respond, request)
+            finally:
+                self._requests.done(lane, time.thread_time() - began)
+
+    def _found_lane(self, request: _Request) -> bool:
+        """Whether a request came from somebody we know; it waits again then, in the right lane."""
+        if self._callers is None:
+            return False
+        lane = self._callers.lane_of(request.scope)
+        try:
+            if lane == STRANGERS:
+                lane = self._callers.find(request.scope)
+            if lane != STRANGERS:
+                self._requests.put(lane, request)
+        except LaneFull:
+            request.done(refusal(503, request.scope["path"], request.scope["headers"]))
+        except DatabaseError:
+            return False  # the application says so
+        finally:
+            close_old_connections()
+        return lane != STRANGERS
 
     def _respond(self, request: _Request) -> None:
         response: Any = None

@@ -29,6 +29,9 @@ from roaming.rows import columns, instance, width
 
 Party = tuple[str, str]
 MAX_HEADER = 400
+# In the environment of a request, for the server that sends its answer: which partner asked (its id), and for how many seconds
+# one that is beyond its rate is to wait.
+PARTNER, RESTS_S = "berth.partner", "berth.rests_s"
 SUSPENDED = "Your access is suspended by the operator of this platform."
 Kind = PartnerToken.Kind
 # With these a partner is registered: the one given in a PUT of ours that nobody has answered yet among them. A token A, or one
@@ -58,8 +61,7 @@ class CallerAuth:
         self.handshake = handshake
 
     def __call__(self, request: HttpRequest) -> Caller | None:
-        now = timezone.now()
-        token = token_of(request, now=now)
+        token = recognised(request)
         if token is None:
             return None
         caller = Caller(token.partner, token, *_routing(request))
@@ -69,7 +71,6 @@ class CallerAuth:
         if not self.handshake and not caller.is_registered:
             _check_not_about_to_be(caller)
             return None
-        _check_rate(caller.partner, now=now)
         if not self.handshake:
             _check_sender(caller)
         return caller
@@ -77,6 +78,22 @@ class CallerAuth:
 
 registered = CallerAuth()
 anybody_known = CallerAuth(handshake=True)
+
+
+def recognise(request: HttpRequest, *, now: datetime) -> None:
+    """Whose token a request carries, looked up before anything else is looked at, so that whatever is asked counts in the rate of
+    whoever asks. Raises RefusalError (429) beyond it."""
+    token = token_of(request, now=now)
+    request.ocpi_token = token  # type: ignore[attr-defined]
+    if token is not None:
+        request.META[PARTNER] = token.partner_id
+        _check_rate(request, token.partner, now=now)
+
+
+def recognised(request: HttpRequest) -> PartnerToken | None:
+    """The valid token of a request, with its partner, once `recognise` has looked."""
+    token: PartnerToken | None = getattr(request, "ocpi_token", None)
+    return token
 
 
 def caller_of(request: HttpRequest) -> Caller:
@@ -96,22 +113,28 @@ def token_of(request: HttpRequest, *, now: datetime) -> PartnerToken | None:
 
     The first call with a new token ends the one it replaced.
     """
+    token, replaces_another = _token_of_header(request.headers.get("Authorization", ""), now)
+    if token is not None and token.kind == Kind.CURRENT and replaces_another:
+        PartnerToken.objects.filter(partner=token.partner, kind=Kind.PREVIOUS).delete()
+    return token
+
+
+def partner_of_header(authorization: str) -> int | None:
+    """The id of the partner that an Authorization header is of; nothing follows from it. One query."""
+    token, _ = _token_of_header(authorization, timezone.now())
+    return None if token is None else token.partner_id
+
+
+def _token_of_header(authorization: str, now: datetime) -> tuple[PartnerToken | None, bool]:
     hashes = [
-        hashed
-        for spelling in spellings(request.headers.get("Authorization", ""))
-        for hashed in hash_token_under_each_key(spelling)
+        hashed for spelling in spellings(authorization) for hashed in hash_token_under_each_key(spelling)
     ]
     if not hashes:
-        return None
+        return None, False
     with connection.cursor() as cursor:
         cursor.execute(_token_statement(), [hashes, now])
         row = cursor.fetchone()
-    if row is None:
-        return None
-    token = _token_in(row)
-    if token.kind == Kind.CURRENT and row[-1]:
-        PartnerToken.objects.filter(partner=token.partner, kind=Kind.PREVIOUS).delete()
-    return token
+    return (None, False) if row is None else (_token_in(row), bool(row[-1]))
 
 
 @cache
@@ -242,7 +265,7 @@ def _check_sender(caller: Caller) -> None:
         )
 
 
-def _check_rate(partner: Partner, *, now: datetime) -> None:
+def _check_rate(request: HttpRequest, partner: Partner, *, now: datetime) -> None:
     """At most so many requests a minute, counted over all our processes in the message log."""
     allowed: int = settings.BERTH_OCPI_PER_MINUTE
     if not allowed:
@@ -254,5 +277,6 @@ def _check_rate(partner: Partner, *, now: datetime) -> None:
     oldest = next(iter(used_up), None)
     if oldest is not None:
         wait = max(1, int((oldest + minute - now).total_seconds()) + 1)
+        request.META[RESTS_S] = wait
         message = f"At most {allowed} requests a minute."
         raise RefusalError(Code.CLIENT_ERROR, message, http=429, headers={"Retry-After": str(wait)})

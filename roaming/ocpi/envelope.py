@@ -115,7 +115,7 @@ def install(api: NinjaAPI) -> None:
         SuspiciousOperation,
         Exception,
     ):
-        api.add_exception_handler(kind, _on_error)
+        api.add_exception_handler(kind, answer_to)
 
 
 def for_status(http: int) -> OcpiResponse:
@@ -197,7 +197,7 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _on_error(request: HttpRequest, error: Any) -> HttpResponse:
+def answer_to(request: HttpRequest, error: Any) -> OcpiResponse:
     """The answer to whatever was raised; what nobody foresaw is logged and told as no more than that."""
     if isinstance(error, RefusalError):
         return refused(error.code, error.message, http=error.http, headers=error.headers)

@@ -20,14 +20,15 @@ from django.http.request import UnreadablePostError
 from django.utils import timezone
 
 from roaming import deviations, message_log
-from roaming.models import Partner, PartnerMessage
-from roaming.ocpi.auth import Caller, token_of
-from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, field_of, for_status
+from roaming.models import PartnerMessage
+from roaming.ocpi.auth import Caller, recognise, recognised
+from roaming.ocpi.envelope import MAX_BODY, OcpiResponse, RefusalError, answer_to, field_of, for_status
 from roaming.ocpi.logged_text import header_lines, logged, logged_address
 
 logger = structlog.get_logger(__name__)
 
 LOGGED_BODY = 16 * 1024
+STRANGERS = 0  # stands for a partner's id
 LONGEST_LENGTH = 20  # digits of a Content-Length; of thousands no number is made
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Configuration modules carry no routing headers.
@@ -35,8 +36,8 @@ _UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials|[^/]+/hubclien
 
 
 class Floods:
-    """Of what partners send beyond their rate one message a second stands for all, in each process: a flood neither fills the log
-    nor, counted there, keeps its partner waiting for longer than a minute after it."""
+    """Of what a partner sends beyond its rate, and of what strangers send, one message a second stands for all, in each process:
+    a flood neither fills a log nor, counted there, keeps its partner waiting for longer than a minute after it."""
 
     def __init__(self) -> None:
         self._shown: dict[int, float] = {}
@@ -86,7 +87,7 @@ class OcpiTransport:
             request.method = "GET"
         ids = message_ids(request.headers)
         with deviations.collecting() as odd:
-            response = self._answer(request)
+            response = self._answer(request, at)
         for name, value in ids.items():
             response[name] = value
         _route(request, response)
@@ -99,8 +100,14 @@ class OcpiTransport:
             response.content = b""
         return response
 
-    def _answer(self, request: HttpRequest) -> OcpiResponse:
+    def _answer(self, request: HttpRequest, at: datetime) -> OcpiResponse:
         refusal = _refuse_early(request)
+        try:
+            recognise(request, now=at)
+        except RefusalError as beyond_rate:
+            return answer_to(request, beyond_rate)
+        except DatabaseError as error:
+            return refusal or answer_to(request, error)
         if refusal is not None:
             return refusal
         # With or without a slash at the end, and never a redirect: a POST would arrive as a GET.
@@ -158,16 +165,19 @@ def _log(
     request: HttpRequest, response: OcpiResponse, ids: dict[str, str], *, at: datetime, took: float
 ) -> message_log.IncomingMessage | None:
     """A line for a known partner, cut and without tokens. A log that cannot be written spoils no answer."""
-    partner = _partner(request, at=at, status=response.status_code)
-    if partner is None:
-        logger.info(
-            "ocpi request without a known token", path=request.path_info[:200], status=response.status_code
-        )
+    token = recognised(request)
+    if token is None:
+        if _floods.is_shown(STRANGERS, time.monotonic()):
+            logger.info(
+                "ocpi request without a known token",
+                path=request.path_info[:200],
+                status=response.status_code,
+            )
         return None
-    if response.status_code == 429 and not _floods.is_shown(partner.pk, time.monotonic()):
+    if response.status_code == 429 and not _floods.is_shown(token.partner_id, time.monotonic()):
         return None
     said = message_log.IncomingMessage(
-        partner_id=partner.pk, at=at, method=(request.method or "")[:7],
+        partner_id=token.partner_id, at=at, method=(request.method or "")[:7],
         url=logged_address(_UNPRINTABLE.sub("?", request.get_full_path()))[:500],
         request_id=ids["X-Request-ID"][:64], correlation_id=ids["X-Correlation-ID"][:64],
         request_headers=header_lines(request.headers.items()),
@@ -210,17 +220,3 @@ def _module(url: str) -> str:
     """What a path of ours is about: /ocpi/cpo/2.3.0/<module>/…, else all of it."""
     parts = url.partition("?")[0].strip("/").split("/")
     return parts[3] if len(parts) > 3 else "/".join(parts[1:])
-
-
-def _partner(request: HttpRequest, *, at: datetime, status: int) -> Partner | None:
-    """Whose request it was, also one that was refused before anybody asked for its token."""
-    caller: Caller | None = getattr(request, "caller", None)
-    if caller is not None:
-        return caller.partner
-    if status == 503:  # there is nobody to ask, and asking would take as long again
-        return None
-    try:
-        token = token_of(request, now=at)
-    except DatabaseError:
-        return None
-    return token.partner if token else None

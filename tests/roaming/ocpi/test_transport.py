@@ -14,7 +14,8 @@ import time_machine
 from django.test import Client
 
 from roaming.models import Partner, PartnerMessage, PartnerToken
-from roaming.ocpi.auth import partner_of, registered, spellings
+from roaming.ocpi.auth import partner_of, recognise, registered, spellings
+from roaming.ocpi.envelope import MAX_BODY
 from roaming.ocpi.transport import LOGGED_BODY, Floods
 from tests.factories import NOW, make_evse, make_fleet, make_operator
 from tests.roaming.partners import (
@@ -326,6 +327,39 @@ def test_a_partner_beyond_its_rate_waits(caller: Caller, settings: Any, clock: A
     assert code(caller.get("/ocpi/versions")) == (200, 1000)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/ocpi/never/heard/of", b"", 404),
+        ("GET", "/ocpi/versions/%00", b"", 404),
+        ("DELETE", "/ocpi/versions", b"", 405),
+        ("POST", "/ocpi/cpo/2.3.0/bookings", b"x" * (MAX_BODY + 1), 413),
+    ],
+)
+@pytest.mark.parametrize("state", ["registered", "suspended"])
+def test_whatever_a_partner_sends_counts_in_its_rate(
+    method: str, path: str, body: bytes, status: int, state: str, db: None, settings: Any, clock: Any
+) -> None:
+    settings.BERTH_OCPI_PER_MINUTE = 2
+    flood = Caller(make_partner(state=state))
+
+    answers = [flood.send(method, path, body) for _ in range(5)]
+
+    assert [answer.status_code for answer in answers[:2]] == [status] * 2
+    assert {code(answer) for answer in answers[2:]} == {(429, 2000)}
+    assert PartnerMessage.objects.count() <= 3
+
+
+def test_a_token_a_that_opens_nothing_yet_has_its_rate_too(db: None, settings: Any, clock: Any) -> None:
+    settings.BERTH_OCPI_PER_MINUTE = 2
+    partner = make_partner(state="invited")
+    partner.tokens.update(kind="registration")
+
+    answers = [Caller(partner).get("/ocpi/cpo/2.3.0/bookings").status_code for _ in range(4)]
+
+    assert answers == [401, 401, 429, 429]
+
+
 def test_of_what_is_beyond_a_rate_one_message_a_second_is_kept() -> None:
     floods = Floods()
 
@@ -389,6 +423,7 @@ def test_strangers_leave_no_line_in_the_log(caller: Caller) -> None:
 
 def test_a_handler_can_ask_for_its_partner(caller: Caller, rf: Any) -> None:
     request = rf.get("/ocpi/versions", headers=caller.headers)
+    recognise(request, now=NOW)
     registered(request)
 
     assert partner_of(request) == caller.partner
