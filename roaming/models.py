@@ -71,6 +71,11 @@ class Partner(models.Model):
         null=True, blank=True, help_text="when we change both tokens, every month, or try that again"
     )
     failures = models.PositiveIntegerField(default=0, help_text="in a row; the circuit opens with them")
+    refuses = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="of the failures in a row the last was an answer, but no yes",
+    )
     closed_until = models.DateTimeField(
         null=True, blank=True, help_text="the circuit is open: nothing but a probe until then"
     )
@@ -246,11 +251,13 @@ class PartnerPull(models.Model):
 
 
 class NamedTariffs(models.Model):
-    """The tariffs that a partner's EVSE or offer names, by their ids there and in its order: they may be told before or after."""
+    """The tariffs that a partner's EVSE or offer names, by their ids there and in its order: they may be told before or after.
+    `party` is whose EVSE or offer it is ("FR*CPO")."""
 
     partner = models.ForeignKey(Partner, models.CASCADE, related_name="named_tariffs")
     kind = models.CharField(max_length=6, help_text='"evse" or "option"')
     object_id = models.BigIntegerField()
+    party = models.CharField(max_length=8, blank=True, db_default="")
     codes = ArrayField(models.CharField(max_length=64), help_text="in upper case")
 
     class Meta:

@@ -14,7 +14,8 @@ from depots.periods import PeriodField
 
 
 class Tariff(models.Model):
-    """A tariff of a depot operator, named by `code` (OCPI: its id). What it says stands in its versions.
+    """A tariff of a depot operator, named by `code` (OCPI: its id), and at a network by which of its parties has it, too: `party`
+    ("FR*CPO"; empty for tariffs of ours). What it says stands in its versions.
 
     One that prices charging never holds elements about booking: a network that does not know them would charge them on
     every session (OCPI 2.3.0, Bookings 1.1).
@@ -25,6 +26,7 @@ class Tariff(models.Model):
         BOOKING = "booking", "Booking"
 
     operator = models.ForeignKey(Organisation, models.PROTECT, related_name="tariffs", db_index=False)
+    party = models.CharField(max_length=8, blank=True, db_default="")
     code = models.CharField(max_length=36)
     kind = models.CharField(max_length=8, choices=Kind)
     name = models.CharField(max_length=100, blank=True)
@@ -35,7 +37,7 @@ class Tariff(models.Model):
     class Meta:
         ordering = ["operator", "code"]
         constraints = [
-            models.UniqueConstraint(F("operator"), Upper("code"), name="tariff_code_once"),
+            models.UniqueConstraint(F("operator"), F("party"), Upper("code"), name="tariff_code_once"),
             models.CheckConstraint(name="tariff_kind_known", condition=Q(kind__in=["charging", "booking"])),
         ]
 

@@ -21,6 +21,7 @@ from roaming.switches import SWITCHES, switch
 # What the list can be narrowed down to, with the words of the choice.
 TROUBLES = {
     "away": "Does not answer",
+    "refusing": "Answers, but refuses",
     "waiting": "Something waits",
     "odd": "Sends it otherwise than OCPI",
     "paused": "Paused",
@@ -61,13 +62,23 @@ class PartnerState:
         return list(dict.fromkeys(f"{r['country_code']}*{r['party_id']}" for r in self.partner.roles))
 
     @property
-    def is_away(self) -> bool:
+    def is_failing(self) -> bool:
         return self.partner.is_registered and self.partner.failures > 0
 
     @property
-    def away_since(self) -> datetime | None:
-        """When it answered last; where it never has, when it registered."""
-        return (self.partner.last_success_at or self.partner.registered_at) if self.is_away else None
+    def is_away(self) -> bool:
+        """It does not answer."""
+        return self.is_failing and not self.partner.refuses
+
+    @property
+    def is_refusing(self) -> bool:
+        """It answers, with errors of its own or a no to one thing after another."""
+        return self.is_failing and self.partner.refuses
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """When it answered with a yes last; where it never has, when it registered."""
+        return (self.partner.last_success_at or self.partner.registered_at) if self.is_failing else None
 
     @property
     def forgiven(self) -> list[Deviation]:
@@ -107,7 +118,8 @@ def narrowed(rows: QuerySet[Partner], *, words: str = "", trouble: str = "") -> 
         rows = rows.filter(named | Q(roles__contains=[roles]))
     waiting = Delivery.objects.filter(next_try_at__isnull=False)
     narrowing = {
-        "away": Q(state=Partner.State.REGISTERED, failures__gt=0),
+        "away": Q(state=Partner.State.REGISTERED, failures__gt=0, refuses=False),
+        "refusing": Q(state=Partner.State.REGISTERED, failures__gt=0, refuses=True),
         "waiting": Q(pk__in=waiting.values("partner")),
         "odd": Q(pk__in=Deviation.objects.values("partner")),
         "paused": Q(paused_at__isnull=False),
@@ -164,7 +176,8 @@ def describe_partner(state: PartnerState) -> dict[str, Any]:
         "version": partner.version or None,
         "last_success_at": _text(partner.last_success_at),
         "failures": partner.failures,
-        "away_since": _text(state.away_since),
+        "refuses": state.is_refusing,
+        "away_since": _text(state.failing_since),
         "paused_at": _text(partner.paused_at),
         "waiting": state.queue.waiting,
         "oldest_waiting_since": _text(state.queue.oldest_since),

@@ -25,13 +25,15 @@ class PartnerGauge:
 
 
 def by_state() -> dict[str, int]:
-    """Every state, also one that nobody is in. A partner is counted once: paused before away before registered. One query."""
+    """Every state, also one that nobody is in. A partner is counted once: paused before away or refusing before registered. One
+    query."""
     registered = Q(state=Partner.State.REGISTERED)
-    paused, away = Q(paused_at__isnull=False), Q(failures__gt=0)
+    paused, failing, refuses = Q(paused_at__isnull=False), Q(failures__gt=0), Q(refuses=True)
     found: dict[str, int] = Partner.objects.aggregate(
         paused=Count("pk", filter=registered & paused),
-        away=Count("pk", filter=registered & ~paused & away),
-        registered=Count("pk", filter=registered & ~paused & ~away),
+        away=Count("pk", filter=registered & ~paused & failing & ~refuses),
+        refusing=Count("pk", filter=registered & ~paused & failing & refuses),
+        registered=Count("pk", filter=registered & ~paused & ~failing),
         unregistered=Count("pk", filter=~registered),
     )
     return found

@@ -36,9 +36,10 @@ def keep_offer(partner: Partner, told: ToldOffer, *, now: datetime) -> BookingOp
         option.evses.set([_evse_of(depot, told)])
         _keep_terms(option, told)
         _keep_slots(option, told)
-        partner_tariffs.keep_named(partner, Owner("option", option.pk), told.tariff_codes)
+        party = partner_tariffs.party_name(told.country_code, told.party_id)
+        partner_tariffs.keep_named(partner, party, Owner("option", option.pk), told.tariff_codes)
         if not told.evse_uid:
-            pool_prices.keep(partner, depot)
+            pool_prices.keep(partner, party, depot)
     return option
 
 

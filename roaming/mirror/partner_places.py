@@ -85,12 +85,13 @@ def keep_place(partner: Partner, told: ToldPlace) -> Depot:
         depot.is_withdrawn = _is_withdrawn(told)
         depot.save()
         _keep_hours(depot, told)
+        party = partner_tariffs.party_name(told.country_code, told.party_id)
         for evse in told.evses:
             kept = _keep_evse(depot, evse)
-            partner_tariffs.keep_named(partner, Owner("evse", kept.pk), _tariff_codes(evse))
+            partner_tariffs.keep_named(partner, party, Owner("evse", kept.pk), _tariff_codes(evse))
         if not told.is_partial:
             _withdraw_evses(depot, told)
-        pool_prices.keep(partner, depot)
+        pool_prices.keep(partner, party, depot)
     return depot
 
 

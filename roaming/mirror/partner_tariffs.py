@@ -1,7 +1,9 @@
 """A partner's tariffs as tariffs of ours, so that what its depots cost is quoted and priced as everything else is.
 
-A tariff may be told before or after the places that name it: what they name is kept, and bound when both are there. A partner's
-elements about bookings price bookings only, whatever else stands in the tariff; a connector never brings them in.
+A tariff may be told before or after the places that name it: what they name is kept, and bound when both are there. What an EVSE
+or an offer names is a tariff of its own party; where that has none, and all parties of the partner are one company's (it is no
+hub), the only one of this id. A partner's elements about bookings price bookings only, whatever else stands in the tariff; a
+connector never brings them in.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from bookings.pricing.tariff_content import TariffContent
 from bookings.rules.tariff_bindings import FIRST_MOMENT, LAST_MOMENT, Owner
 from depots.periods import Period
 from roaming import deviations
+from roaming.hubs.clients import hub_party
 from roaming.mirror import kept_objects
 from roaming.mirror.kept_objects import TARIFF
 from roaming.mirror.values import ToldTariff
@@ -47,13 +50,13 @@ def adopt_tariff(
     with transaction.atomic():
         kept, is_new = kept_objects.keep(partner, TARIFF, owner, told.code, raw, now=now)
         if is_new:
-            _check_new(partner, kept)
+            _check_room(partner)
         if kept.last_updated is not None and told.last_updated < kept.last_updated:
             return AdoptedTariff((), is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
         kept.save()
         tariffs = [_keep(partner, told, kind, content, raw, now) for kind, content in _by_kind(told.content)]
-        _withdraw(partner, told.code, keep=[tariff.pk for tariff in tariffs])
+        _withdraw(partner, party_name(*owner), told.code, keep=[tariff.pk for tariff in tariffs])
         _bind_naming(partner, told.code)
     deviations.count(partner, read.deviations)
     return AdoptedTariff(tariffs, is_new)
@@ -62,7 +65,7 @@ def adopt_tariff(
 def withdraw_tariff(partner: Partner, kept: PartnerObject) -> None:
     """It holds nowhere any more; what was booked under it stays as it is."""
     with transaction.atomic():
-        _withdraw(partner, kept.key, keep=())
+        _withdraw(partner, party_name(kept.country_code, kept.party_id), kept.key, keep=())
         _bind_naming(partner, kept.key)
         kept.delete()
 
@@ -82,25 +85,26 @@ def withdraw_missing(
     return len(missing)
 
 
-def keep_named(partner: Partner, owner: Owner, codes: Iterable[str]) -> None:
-    """What an EVSE or an offer names, in its order."""
+def party_name(country_code: str, party_id: str) -> str:
+    return f"{country_code}*{party_id}".upper()
+
+
+def keep_named(partner: Partner, party: str, owner: Owner, codes: Iterable[str]) -> None:
+    """What an EVSE or an offer of this party (`party_name`) names, in its order."""
     named = list(dict.fromkeys(code.upper()[:64] for code in codes))
     row = NamedTariffs.objects.filter(kind=owner.kind, object_id=owner.pk).first()
-    if (row is not None and row.codes == named) or (row is None and not named):
+    if (row is not None and (row.party, row.codes) == (party, named)) or (row is None and not named):
         return
-    NamedTariffs.objects.update_or_create(
-        kind=owner.kind, object_id=owner.pk, defaults={"partner": partner, "codes": named}
+    row, _ = NamedTariffs.objects.update_or_create(
+        kind=owner.kind, object_id=owner.pk, defaults={"partner": partner, "party": party, "codes": named}
     )
-    _bind(partner, [(owner, named)])
+    _bind(partner, [row])
 
 
-def _check_new(partner: Partner, kept: PartnerObject) -> None:
-    """Raises UnreadableError: a tariff is rows of ours, named by its id alone."""
-    rows = PartnerObject.objects.filter(partner=partner, kind=TARIFF)
-    if rows.count() > MOST_TARIFFS:
+def _check_room(partner: Partner) -> None:
+    """Raises UnreadableError: a tariff is rows of ours."""
+    if PartnerObject.objects.filter(partner=partner, kind=TARIFF).count() > MOST_TARIFFS:
         raise UnreadableError("", f"a partner may tell of {MOST_TARIFFS} tariffs")
-    if rows.filter(key__iexact=kept.key).exclude(pk=kept.pk).exists():
-        raise UnreadableError("id", "is used by another of your parties")
 
 
 def _by_kind(content: TariffContent) -> list[tuple[Kind, TariffContent]]:
@@ -121,12 +125,11 @@ def _code(told: str, kind: Kind) -> str:
 def _keep(
     partner: Partner, told: ToldTariff, kind: Kind, content: TariffContent, raw: dict[str, Any], now: datetime
 ) -> Tariff:
+    party, code = party_name(told.country_code, told.party_id), _code(told.code, kind)
     tariff, _ = Tariff.objects.update_or_create(
-        operator=partner.organisation,
-        code__iexact=_code(told.code, kind),
-        defaults={"is_withdrawn": False},
-        create_defaults={"operator": partner.organisation, "code": _code(told.code, kind), "kind": kind},
-    )
+        operator=partner.organisation, party=party, code__iexact=code, defaults={"is_withdrawn": False},
+        create_defaults={"operator": partner.organisation, "party": party, "code": code, "kind": kind},
+    )  # fmt: skip
     newest = tariff.versions.order_by("number").last()
     said = content.to_json()
     if newest is None or newest.content != said or newest.ends_at != told.ends_at:
@@ -146,32 +149,48 @@ def _start(told: ToldTariff, newest: TariffVersion | None, now: datetime) -> dat
     return None if told.ends_at is not None and told.ends_at <= begins else begins
 
 
-def _withdraw(partner: Partner, code: str, *, keep: Collection[int]) -> None:
+def _withdraw(partner: Partner, party: str, code: str, *, keep: Collection[int]) -> None:
     is_named = Q()
     for kind in (Kind.CHARGING, Kind.BOOKING):
         is_named |= Q(code__iexact=_code(code, kind))
-    gone = Tariff.objects.filter(is_named, operator=partner.organisation).exclude(pk__in=keep)
+    of_party = Tariff.objects.filter(operator=partner.organisation, party=party)
+    gone = of_party.filter(is_named).exclude(pk__in=keep)
     TariffBinding.objects.filter(tariff__in=gone).delete()
     gone.update(is_withdrawn=True)
 
 
 def _bind_naming(partner: Partner, code: str) -> None:
-    rows = NamedTariffs.objects.filter(partner=partner, codes__contains=[code.upper()[:64]])
-    _bind(partner, [(Owner(row.kind, row.object_id), row.codes) for row in rows])
+    _bind(partner, NamedTariffs.objects.filter(partner=partner, codes__contains=[code.upper()[:64]]))
 
 
-def _bind(partner: Partner, named: Collection[tuple[Owner, list[str]]]) -> None:
+def _bind(partner: Partner, named: Iterable[NamedTariffs]) -> None:
     """Bind to each owner the first tariff of each kind that it names and that was told."""
-    codes = {code for _, of_one in named for code in of_one}
-    known: dict[str, Tariff] = {
-        tariff.code.upper(): tariff
-        for tariff in Tariff.objects.filter(operator=partner.organisation, is_withdrawn=False)
-    } if codes else {}  # fmt: skip
-    for owner, of_one in named:
+    known: _KnownTariffs | None = None
+    for row in named:
+        owner = Owner(row.kind, row.object_id)
+        if known is None:
+            known = _KnownTariffs(partner)
         # A connector's tariff prices no booking.
         for kind in (Kind.CHARGING,) if owner.kind == "evse" else (Kind.CHARGING, Kind.BOOKING):
-            told = [known.get(_code(code, kind).upper()) for code in of_one]
-            _bind_one(owner, kind, next((one for one in told if one and one.kind == kind), None))
+            told = (known.of(row.party, _code(code, kind), kind) for code in row.codes)
+            _bind_one(owner, kind, next((one for one in told if one is not None), None))
+
+
+class _KnownTariffs:
+    """All of a partner's, by what names them. One query."""
+
+    def __init__(self, partner: Partner) -> None:
+        self._is_hub = bool(hub_party(partner))
+        self._by_code: dict[str, dict[str, Tariff]] = {}
+        for tariff in Tariff.objects.filter(operator=partner.organisation, is_withdrawn=False):
+            self._by_code.setdefault(tariff.code.upper(), {})[tariff.party] = tariff
+
+    def of(self, party: str, code: str, kind: Kind) -> Tariff | None:
+        """The party's own; else of a partner that is no hub the only one."""
+        same = {of: one for of, one in self._by_code.get(code.upper(), {}).items() if one.kind == kind}
+        if party in same or self._is_hub:
+            return same.get(party)
+        return next(iter(same.values())) if len(same) == 1 else None
 
 
 def _bind_one(owner: Owner, kind: Kind, tariff: Tariff | None) -> None:

@@ -14,9 +14,9 @@ def uid_of_all(code: str) -> str:
     return f"{code} (any)"[:64]
 
 
-def keep(partner: Partner, depot: Depot) -> None:
-    """Of all such offers at a depot, whose lock the caller holds; a tariff for charging that the offer names goes before. Five
-    queries at most, but for those whose prices changed."""
+def keep(partner: Partner, party: str, depot: Depot) -> None:
+    """Of all such offers at a depot of this party (`partner_tariffs.party_name`), whose lock the caller holds; a tariff for
+    charging that the offer names goes before. Five queries at most, but for those whose prices changed."""
     options = list(BookingOption.objects.filter(depot=depot, is_mirror=True, is_withdrawn=False))
     of_all = {uid_of_all(option.code).upper(): option for option in options}
     evses = list(depot.evses.filter(is_withdrawn=False).prefetch_related("connectors"))
@@ -28,7 +28,7 @@ def keep(partner: Partner, depot: Depot) -> None:
     told = [evse for evse in evses if evse.uid.upper() not in of_all]
     for evse, option in standing:
         codes = [*by_option.get(option.pk, ()), *_same_for_all(evse, told, named)]
-        partner_tariffs.keep_named(partner, Owner("evse", evse.pk), codes)
+        partner_tariffs.keep_named(partner, party, Owner("evse", evse.pk), codes)
 
 
 def _named(kind: str, pks: list[int]) -> dict[int, list[str]]:

@@ -237,7 +237,7 @@ def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
         row.leased_until = None
         row.next_try_at = now + pause(row.attempts)
         row.save(update_fields=["attempts", "was_refused", "last_error", "leased_until", "next_try_at"])
-        _count_failure(partner, counts=counts, is_silent=not is_no, now=now)
+        _count_failure(partner, failure, counts=counts, now=now)
 
 
 def postpone(*leases: Lease, until: datetime, reason: str = "") -> None:
@@ -306,10 +306,10 @@ def record_failure(partner_id: int, failure: CallFailed, *, now: datetime) -> No
         return
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True).get(pk=partner_id)
-        _count_failure(partner, counts=True, is_silent=True, now=now)
+        _count_failure(partner, failure, counts=True, now=now)
 
 
-def _count_failure(partner: Partner, *, counts: bool, is_silent: bool, now: datetime) -> None:
+def _count_failure(partner: Partner, failure: CallFailed, *, counts: bool, now: datetime) -> None:
     """From CIRCUIT_OPENS_AT on, the (locked) partner is left alone for a while.
 
     One that answers, if only with a no, is asked again within the minute: the next object may be to its liking.
@@ -319,8 +319,10 @@ def _count_failure(partner: Partner, *, counts: bool, is_silent: bool, now: date
     partner.failures += 1
     if partner.failures >= CIRCUIT_OPENS_AT:
         longest = pause(partner.failures - CIRCUIT_OPENS_AT + 1)
-        partner.closed_until = now + (longest if is_silent else min(longest, timedelta(minutes=1)))
-    partner.save(update_fields=["failures", "closed_until"])
+        is_no = isinstance(failure, Refused) and not failure.is_silence
+        partner.closed_until = now + (min(longest, timedelta(minutes=1)) if is_no else longest)
+    partner.refuses = isinstance(failure, Refused)
+    partner.save(update_fields=["failures", "refuses", "closed_until"])
     if partner.failures in (1, CIRCUIT_OPENS_AT):
         tell_of(partner.pk)
 

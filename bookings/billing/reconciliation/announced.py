@@ -14,7 +14,7 @@ from django.db.models.functions import Upper
 
 from bookings.billing.months import Month
 from bookings.billing.reconciliation.books import Books
-from bookings.billing.reconciliation.families import Family, families
+from bookings.billing.reconciliation.families import Families, Family, families
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, finding_key
 from bookings.models import IncomingInvoice, InvoiceReconciliationRecord
 from depots.templatetags.berth import money
@@ -38,18 +38,19 @@ def read_records(
     records: Iterable[InvoiceReconciliationRecord], *, organisation_id: int, is_payable: bool
 ) -> ReconciliationReading:
     """Of all that name one invoice. One statement."""
-    codes = [str(code).upper() for record in records for code in record.cdr_codes]
-    times = Counter(codes)
+    named = [(str(code).upper(), record) for record in records for code in record.cdr_codes]
+    times = Counter(code for code, _ in named)
     known = families(times, organisation_id=organisation_id, is_payable=is_payable)
+    found = {code: known.named_by(record, code) for code, record in named}
     sums: dict[str, Decimal] = {}
-    for code in times:
+    for code, family in found.items():
         # Each id stands for its own record: a credit is listed by itself.
-        for member in known[code].members if code in known else ():
+        for member in family.members if family is not None else ():
             if member.code.upper() == code:
                 sums[member.currency] = sums.get(member.currency, Decimal()) + member.before_taxes
-    unknown = [code for code in times if code not in known]
+    unknown = [code for code, family in found.items() if family is None]
     repeated = sorted(code for code, number in times.items() if number > 1)
-    return ReconciliationReading(len(codes), sums, unknown, repeated)
+    return ReconciliationReading(len(named), sums, unknown, repeated)
 
 
 def announcements(books: Books) -> list[InvoiceReconciliationRecord]:
@@ -92,21 +93,21 @@ class Announced:
 
 
 def announced_of(
-    books: Books, rows: Iterable[InvoiceReconciliationRecord], known: dict[str, Family]
+    books: Books, rows: Iterable[InvoiceReconciliationRecord], known: Families
 ) -> list[Announced]:
     """Those of the books' month."""
     found = []
     for row in rows:
         codes = [str(code).upper() for code in row.cdr_codes]
-        distinct = list(dict.fromkeys(codes))
-        ours = [known[code] for code in distinct if code in known]
+        named = {code: known.named_by(row, code) for code in codes}
+        ours = [family for family in named.values() if family is not None]
         if not _is_of(books, row, ours):
             continue
         sums: dict[str, Decimal] = {}
         for family in {family.latest.id: family for family in ours}.values():
             currency = family.latest.currency
             sums[currency] = sums.get(currency, Decimal()) + family.before_taxes
-        found.append(Announced(row, codes, sums, [code for code in distinct if code not in known]))
+        found.append(Announced(row, codes, sums, [code for code, family in named.items() if family is None]))
     return found
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from bookings.models import InvoiceReconciliationRecord
+
 # By each code its eldest record, and of that all that followed from it.
 _FAMILIES = """
 WITH RECURSIVE named AS (
@@ -32,7 +34,8 @@ down (eldest_id, id) AS (
         ON c.credits_id = down.id OR c.replaces_id = down.id
 )
 SELECT down.eldest_id, (SELECT array_agg(eldest.code) FROM eldest WHERE eldest.id = down.eldest_id),
-       c.id, c.code, c.credits_id, c.before_taxes, c.currency, c.operator_id, c.customer_id, c.ends_at, c.net_by_rate, c.plate,
+       c.id, c.code, c.credits_id, c.before_taxes, c.currency, c.operator_id, c.party,
+       c.customer_id, c.ends_at, c.net_by_rate, c.plate,
        d.name, d.country, d.time_zone, c.booking_id, i.id, i.number,
        (SELECT min(said.id) FROM bookings_dispute said WHERE said.cdr_id = c.id AND said.outcome = 'open')
 FROM down
@@ -53,6 +56,7 @@ class Member(NamedTuple):
     before_taxes: Decimal
     currency: str
     operator_id: int
+    party: str
     customer_id: int
     ends_at: datetime
     net_by_rate_json: str
@@ -97,19 +101,46 @@ class Family:
                 yield member.country, None if rate is None else Decimal(rate), Decimal(net)
 
 
-def families(codes: Collection[str], *, organisation_id: int, is_payable: bool) -> dict[str, Family]:
-    """By each of these codes (in capitals) that is a record's of this organisation's; codes of one family share it. One
-    statement."""
+class Families:
+    """Found by what names them: two operators, and two parties of one, may give their records the same code."""
+
+    def __init__(self) -> None:
+        self._by_code: dict[str, list[Family]] = {}
+
+    def add(self, codes: Iterable[str], family: Family) -> None:
+        for code in codes:
+            self._by_code.setdefault(code, []).append(family)
+
+    def of(self, code: str, operator_id: int | None = None, party: str = "") -> Family | None:
+        """Of this operator's, and where a party is named of that one's alone; else of anybody's, the eldest."""
+        found = self._by_code.get(code.upper(), [])
+        theirs = [family for family in found if family.latest.operator_id == operator_id]
+        if theirs and party:
+            theirs = [family for family in theirs if family.latest.party == party.upper()]
+            return theirs[0] if theirs else None
+        return next(iter([*theirs, *found]), None)
+
+    def named_by(self, record: InvoiceReconciliationRecord, code: str) -> Family | None:
+        """As whoever told the reconciliation record means it: of its own, or where it writes what it owes of the other side's."""
+        if record.is_reverse:
+            return self.of(code, record.counterparty_id)
+        return self.of(code, record.owner_id, record.owner_party)
+
+
+def families(codes: Collection[str], *, organisation_id: int, is_payable: bool) -> Families:
+    """Of the records of these codes (in capitals) that are this organisation's. One statement."""
+    found = Families()
     if not codes:
-        return {}
+        return found
     statement = _FAMILIES.format(mine="customer_id" if is_payable else "operator_id")
     with connection.cursor() as cursor:
         cursor.execute(statement, {"codes": sorted(codes), "organisation": organisation_id})
         rows = cursor.fetchall()
     by_eldest: dict[int, Family] = {}
-    found: dict[str, Family] = {}
     for eldest_id, names, *told in rows:
-        family = by_eldest.setdefault(eldest_id, Family())
+        family = by_eldest.get(eldest_id)
+        if family is None:
+            family = by_eldest[eldest_id] = Family()
+            found.add(names, family)
         family.members.append(Member._make(told))
-        found.update(dict.fromkeys(names, family))
     return found

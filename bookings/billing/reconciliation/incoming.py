@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
 from django.db.models import Q
 
 from bookings.billing.parties import Party
 from bookings.billing.reconciliation.books import Books
-from bookings.billing.reconciliation.families import Family, families
+from bookings.billing.reconciliation.families import Families, Family, families
 from bookings.billing.reconciliation.findings import Finding, FindingKind, Subject, amounts, finding_key
 from bookings.billing.reconciliation.invoices import expected_taxes
 from bookings.billing.unbilled import DocumentKey, Sums
@@ -45,7 +46,19 @@ class IncomingMonth:
     rows: list[IncomingInvoice]
     others: list[IncomingInvoice]
     told: dict[int, list[InvoiceReconciliationRecord]]
-    known: dict[str, Family]
+    known: Families
+
+    @cached_property
+    def _told_of(self) -> dict[tuple[int, str], InvoiceReconciliationRecord]:
+        named = [(pk, record) for pk, records in self.told.items() for record in records]
+        return {(pk, str(code).upper()): record for pk, record in named for code in record.cdr_codes}
+
+    def family(self, row: IncomingInvoice, code: str) -> Family | None:
+        """What an invoice means by a code: as its reconciliation record says, else what whoever wrote it issued or got."""
+        record = self._told_of.get((row.pk, code.upper()))
+        if record is not None:
+            return self.known.named_by(record, code)
+        return self.known.of(code, row.recipient_id if row.is_self_billed else row.sender_id)
 
     def codes(self, row: IncomingInvoice) -> set[str]:
         """In capitals: as its lines name them, and as its reconciliation records do."""
@@ -100,7 +113,7 @@ def billed_records(month: IncomingMonth) -> dict[int, BilledRecord]:
     for row in (*month.others, *month.rows):
         sign = -1 if row.kind == IncomingInvoice.Kind.CREDIT_NOTE else 1
         for line in row.lines:
-            family = month.known.get(line["cdr"].upper())
+            family = month.family(row, line["cdr"])
             if family is not None:
                 entry = found.setdefault(family.latest.id, BilledRecord(family))
                 entry.invoices[row.pk] = row
@@ -119,16 +132,13 @@ def _lines(row: IncomingInvoice, month: IncomingMonth, billed: dict[int, BilledR
                 found=Decimal(line["before_taxes"]),
             )  # fmt: skip
     for code in sorted(month.codes(row)):
-        family = month.known.get(code)
+        family = month.family(row, code)
         if family is None:
             net = [Decimal(line["before_taxes"]) for line in row.lines if line["cdr"].upper() == code]
             words = f"it names {code}, which we do not have."
             yield _finding(row, Kind.RECORD_UNKNOWN, words, code, found=sum(net, NOTHING) if net else None)
-    latest = {
-        month.known[code].latest.id: month.known[code]
-        for code in sorted(row.cdr_codes)
-        if code in month.known
-    }
+    named = [family for code in sorted(row.cdr_codes) if (family := month.family(row, code))]
+    latest = {family.latest.id: family for family in named}
     for pk, family in latest.items():
         if pk in billed:
             yield from _against(row, family, billed[pk])
@@ -194,7 +204,7 @@ def _whole(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
 
 def _sums(row: IncomingInvoice, month: IncomingMonth) -> Iterator[Finding]:
     """Its total and its VAT against the records it is about; what its lines name is held against them one by one."""
-    found = {family.latest.id: family for code in month.codes(row) if (family := month.known.get(code))}
+    found = {family.latest.id: family for code in month.codes(row) if (family := month.family(row, code))}
     known = [family for family in found.values() if family.latest.currency == row.currency]
     others = len(found) - len(known)
     if others and not row.cdr_codes:

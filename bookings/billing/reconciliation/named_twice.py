@@ -25,7 +25,7 @@ def named_twice(
     for each in announced:
         number = each.record.invoice_number
         for code, times in Counter(each.codes).items():
-            family = month.known.get(code)
+            family = month.known.named_by(each.record, code)
             billed = family.invoice if family is not None else None
             named = billed[1] if billed is not None else first[each.record.owner_id, code]
             if times > 1:

@@ -223,7 +223,7 @@ def _lines(row: IncomingInvoice, month: IncomingMonth) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = []
     seen: set[int] = set()
     for line in row.lines:
-        family = month.known.get(line["cdr"].upper())
+        family = month.family(row, line["cdr"])
         net = Decimal(line["before_taxes"])
         is_first = family is not None and family.latest.id not in seen
         if family is not None:

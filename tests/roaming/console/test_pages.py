@@ -62,6 +62,20 @@ def test_a_zone_that_cannot_be_read_is_seen_by_whoever_plans(
     assert its_own.index("location.time_zone.unreadable") < its_own.index("id.too_long")
 
 
+def test_who_answers_with_a_no_is_not_said_to_be_silent(client: Client) -> None:
+    partner = make_partner("ABC", failures=2, refuses=True, last_success_at=NOW)
+    client.force_login(make_user(make_fleet(), Membership.Role.ADMIN))
+
+    listed = client.get("/partners/?trouble=refusing").content.decode()
+    its_own = client.get(f"/partners/{partner.pk}/").content.decode()
+
+    for page in (listed, its_own):
+        assert '<span class="state state-faulted">Refuses</span>' in page
+        assert 'state-faulted">Does not answer' not in page
+    assert "2 calls in a row got no yes" in its_own
+    assert str(partner) not in client.get("/partners/?trouble=away").content.decode()
+
+
 def test_partners_are_nobody_elses_business(seen: None, client: Client) -> None:
     assert client.get("/partners/").status_code == 302
     client.force_login(make_user(make_fleet(), Membership.Role.VIEWER))

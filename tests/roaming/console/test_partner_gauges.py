@@ -41,5 +41,11 @@ def test_metrics_say_queue_age_and_circuits_of_the_worst_partners_only(
     assert 'berth_partner_circuit_open{partner="Partner SEW2"} 1.0' in told
     assert 'berth_partner_circuit_open{partner="Partner SEW1"} 0.5' in told
     assert 'berth_partner_deliveries_waiting{partner="Partner SEW1"} 1.0' in told
-    for state, number in (("registered", 2), ("away", 2), ("paused", 1), ("unregistered", 1)):
+    for state, number in (
+        ("registered", 2),
+        ("away", 2),
+        ("refusing", 0),
+        ("paused", 1),
+        ("unregistered", 1),
+    ):
         assert f'berth_partners{{state="{state}"}} {number}.0' in told

@@ -13,6 +13,7 @@ from bookings.pricing.tariff_content import ElementUse
 from bookings.search.offers import SlotOffer, SlotSearch, find_slots
 from depots.models import Depot, Evse
 from depots.periods import Period
+from roaming.mirror import partner_tariffs
 from roaming.models import Partner
 from roaming.outbound import pulls
 from roaming.outbound.reader_table import LISTS
@@ -174,6 +175,32 @@ def test_what_is_named_is_bound_whichever_was_told_first(partner: Partner) -> No
 
     caller.send("DELETE", at("2.3.0", "T-2"))
     assert bound() == {"E-1 charging": "T-1", "BL-1 charging": "T-1"}
+
+
+@pytest.mark.parametrize("is_hub", [False, True])
+def test_parties_of_one_partner_may_give_their_tariffs_the_same_id(partner: Partner, is_hub: bool) -> None:
+    """Each party's places are priced by its own; by another's only where the parties of the partner are one company's."""
+    partner.roles = [*partner.roles, {"role": "CPO", "country_code": "FR", "party_id": "TWO", "name": "Two"}]
+    partner.switches = {**partner.switches, "hub_party_id": "FRHUB" if is_hub else ""}
+    partner.save()
+    of_two = {"party_id": "TWO", "last_updated": z(NOW)}
+    dear = told(elements=[{"price_components": [{"type": "ENERGY", "price": 0.9, "step_size": 1}]}], **of_two)
+    evse = {
+        "uid": "E-1", "status": "AVAILABLE", "connectors": [plug(tariff_ids=["t-1"])], "last_updated": z(NOW)
+    }  # fmt: skip
+    keep_listed(partner, "location", location(evses=[evse]))
+    keep_listed(partner, "location", location(evses=[evse], **of_two), party=("FR", "TWO"))
+
+    def per_party() -> dict[str, str]:
+        rows = TariffBinding.objects.select_related("tariff", "evse__depot")
+        return {row.evse.depot.code.split("-")[1]: row.tariff.party for row in rows if row.evse}
+
+    keep_listed(partner, "tariff", told())
+    assert per_party() == {"CPO": "FR*CPO", **({} if is_hub else {"TWO": "FR*CPO"})}
+    keep_listed(partner, "tariff", dear, party=("FR", "TWO"))
+    assert per_party() == {"CPO": "FR*CPO", "TWO": "FR*TWO"}
+    partner_tariffs.withdraw_missing(partner, "FR", "CPO", seen=(), before=NOW + timedelta(hours=1))
+    assert per_party() == {"TWO": "FR*TWO", **({} if is_hub else {"CPO": "FR*TWO"})}
 
 
 def test_what_prices_bookings_never_comes_by_a_connector(partner: Partner) -> None:
