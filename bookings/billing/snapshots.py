@@ -37,6 +37,8 @@ def place_of(depot: Depot, evse: Evse | None) -> dict[str, Any]:
 def _evse(evse: Evse) -> dict[str, Any]:
     plug = evse.connectors.order_by("number").first()
     told: dict[str, Any] = {"evse_uid": evse.uid}
+    if evse.public_id:
+        told["evse_id"] = evse.public_id
     if plug is not None:
         told |= {
             "connector": str(plug.number),

@@ -43,7 +43,7 @@ MOST_ELEMENTS, MOST_COMPONENTS, MOST_DIMENSIONS = 500, 20, 50
 NUMBER_DECIMALS = 9
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,40})?", re.ASCII)
 _MOMENT = re.compile(
-    r"20\d\d-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,12})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"20\d\d-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,12})?)?(Z|[+-]\d\d:?[0-5]\d)?", re.ASCII
 )
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _DATE = re.compile(r"[12]\d{3}-\d\d-\d\d", re.ASCII)

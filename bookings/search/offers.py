@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Prefetch
 
-from bookings.errors import BookingError, DoesNotFit, PowerUnavailable, SlotTaken
+from bookings.errors import BookingError, DoesNotFit, NotAligned, PowerUnavailable, SlotTaken
 from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration, Site
@@ -322,6 +322,7 @@ def _hint(
         refusal = SlotTaken("The partner shows no free time for this slot.", nearest=nearest)
     else:
         refusal = _against_terms(terms, option.depot, period, now=search.now)
+        refusal = refusal or _off_step(free, period, terms, option.depot, nearest)
     watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
     held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
     quote = quotes.quoted(held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle)
@@ -331,6 +332,21 @@ def _hint(
         live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
         trouble=trouble.trouble_of(live, period, now=search.now),
     )  # fmt: skip
+
+
+def _off_step(
+    free: Collection[Period], period: Period, terms: Terms, depot: Depot, nearest: Period | None
+) -> BookingError | None:
+    """A partner refuses what is not on its step, which counts from where its free time begins; some mean the wall clock's."""
+    step = terms.slot_step_min
+    begin = told_slots.begin_of_steps(free, period, timedelta(minutes=step))
+    if begin is None or all(
+        periods.is_aligned(end, step, depot) for end in (period.starts_at, period.ends_at)
+    ):
+        return None
+    is_on_clock = periods.is_aligned(begin, step, depot)
+    since = "" if is_on_clock else f", counted from {begin.astimezone(depot.zone):%H:%M}"
+    return NotAligned(f"Slots there begin and end every {step} minutes{since}.", nearest=nearest)
 
 
 def _nearest_told(

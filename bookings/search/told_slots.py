@@ -17,6 +17,14 @@ def nearest_told(free: Iterable[Period], wanted: Period, step: timedelta, *, now
     return min(found, key=lambda period: abs(period.starts_at - wanted.starts_at), default=None)
 
 
+def begin_of_steps(free: Iterable[Period], wanted: Period, step: timedelta) -> datetime | None:
+    """From where the steps of the free time are counted that covers a wish, where that begins or ends on none of them; else
+    None."""
+    begins = (span.starts_at for span in free if span.covers(wanted))
+    off = (b for b in begins if (wanted.starts_at - b) % step or (wanted.ends_at - b) % step)
+    return next(off, None)
+
+
 def _start_in(span: Period, wanted: Period, step: timedelta, now: datetime) -> datetime | None:
     """The times of the calendar: a pool's 15 minutes may begin at 7 past."""
     begin, latest = span.starts_at, span.ends_at - wanted.duration

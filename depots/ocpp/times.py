@@ -12,8 +12,9 @@ from depots.periods import utc_text
 _FIRST_SENSIBLE_YEAR = 2010
 # Told within this of its arrival, a time is from this moment.
 _NOW = timedelta(minutes=1)
-_READABLE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_READABLE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 _SHORT_OFFSET = re.compile(r"[+-]\d{2}$")
+_NO_OFFSET = re.compile(r"T.*[+-]\d\d:?[6-9]\d$", re.ASCII)
 _FRACTION = re.compile(r"\.(\d+)")
 
 
@@ -54,9 +55,12 @@ def rewrite_time(text: str) -> str:
 
 
 def _iso(text: str) -> str:
-    """Fractions of any length and offsets such as `+02` made readable; most chargers write what is."""
+    """Fractions of any length and offsets such as `+02` made readable; most chargers write what is. Raises ValueError for an
+    offset that there is not, which Python would take."""
     if _READABLE.fullmatch(text):
         return text
     text = text.strip().upper().replace(" ", "T", 1)
+    if _NO_OFFSET.search(text):
+        raise ValueError(text)
     text = _FRACTION.sub(lambda found: f".{found[1][:6]:0<6}", text)
     return f"{text}:00" if "T" in text and _SHORT_OFFSET.search(text) else text

@@ -10,8 +10,11 @@ from django.db.models import QuerySet
 from bookings.models import Booking, RemoteSession, Token, Vehicle
 from depots.models import Organisation
 from depots.token_numbers import normalise, spellings
+from roaming.mirror.partner_places import depot_code
 from roaming.mirror.session_values import ToldToken
 from roaming.models import Partner
+
+Party = tuple[str, str]
 
 # A reference is never used again; what names one is still looked for about its time only, by the index there is.
 AROUND = timedelta(days=31)
@@ -31,15 +34,22 @@ class ChargingCustomer:
 
 
 def customer_by(
-    partner: Partner, token: ToldToken, *, booking_id: str, reference: str, session_id: str, at: datetime
+    partner: Partner,
+    owner: Party,
+    token: ToldToken,
+    *,
+    booking_id: str,
+    reference: str,
+    session_id: str,
+    at: datetime,
 ) -> ChargingCustomer | None:
-    """By the partner's id of the booking, then our reference, then its session, in this order; without any of them by the party
-    whose token it is. None where that is nobody here."""
+    """By `owner`'s id of the booking, then our reference, then its session, in this order; without any of them by the party
+    whose token it is. None where that is nobody here. `owner` is the party of the partner that tells of it."""
     fleet = _fleet_of(token)
     booking = (
-        _by_id(partner, booking_id)
+        _by_id(partner, owner, booking_id)
         or _by_reference(partner, fleet, reference, at)
-        or _by_session(partner, session_id)
+        or _by_session(partner, owner, session_id)
     )
     if booking is not None:
         return ChargingCustomer(booking.fleet, booking.vehicle, booking)
@@ -60,8 +70,9 @@ def _vehicle_of(fleet: Organisation, token: ToldToken) -> Vehicle | None:
     return next((row.vehicle for row in found), None)
 
 
-def _by_id(partner: Partner, remote_id: str) -> Booking | None:
-    return _bookings(partner).filter(remote_id__iexact=remote_id).first() if remote_id else None
+def _by_id(partner: Partner, owner: Party, remote_id: str) -> Booking | None:
+    rows = _bookings(partner).filter(depot__code__istartswith=depot_code(*owner, ""))
+    return rows.filter(remote_id__iexact=remote_id).first() if remote_id else None
 
 
 def _by_reference(
@@ -75,10 +86,13 @@ def _by_reference(
     return (rows.filter(fleet=fleet) if fleet is not None else rows).first()
 
 
-def _by_session(partner: Partner, session_id: str) -> Booking | None:
+def _by_session(partner: Partner, owner: Party, session_id: str) -> Booking | None:
     if not session_id:
         return None
-    rows = RemoteSession.objects.filter(operator=partner.organisation, remote_id__iexact=session_id)
+    rows = RemoteSession.objects.filter(
+        operator=partner.organisation, country_code__iexact=owner[0], party_id__iexact=owner[1],
+        remote_id__iexact=session_id,
+    )  # fmt: skip
     found = rows.filter(booking__isnull=False).select_related("booking__fleet", "booking__vehicle").first()
     return found.booking if found is not None else None
 

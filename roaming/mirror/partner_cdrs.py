@@ -64,7 +64,7 @@ def adopt_cdr(partner: Partner, read: Read[ToldCdr], raw: dict[str, Any], *, now
             if not kept.is_unmatched:
                 return AdoptedCdr(None, is_new=False)
         customer = customer_by(
-            partner, told.token, booking_id=told.booking_id, reference=told.authorization_reference,
+            partner, owner, told.token, booking_id=told.booking_id, reference=told.authorization_reference,
             session_id=told.session_id, at=told.starts_at,
         )  # fmt: skip
         kept.last_updated, kept.is_unmatched = told.last_updated, customer is None

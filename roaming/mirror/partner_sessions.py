@@ -39,11 +39,12 @@ def adopt_session(
     UnreadableError."""
     told = read.value
     with transaction.atomic():
-        kept, is_new = keep(partner, SESSION, (told.country_code, told.party_id), told.id, raw, now=now)
+        owner = told.country_code, told.party_id
+        kept, is_new = keep(partner, SESSION, owner, told.id, raw, now=now)
         if kept.last_updated is not None and told.last_updated < kept.last_updated:
             return AdoptedSession(None, is_new=False)
         customer = customer_by(
-            partner, told.token, booking_id="", reference=told.authorization_reference, session_id="",
+            partner, owner, told.token, booking_id="", reference=told.authorization_reference, session_id="",
             at=told.starts_at,
         )  # fmt: skip
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
@@ -53,11 +54,11 @@ def adopt_session(
         if customer is None and is_new:
             forget_unmatched(partner, SESSION)
         if customer is not None:
-            depot = partner_places.locked_depot(partner, told.country_code, told.party_id, told.location_id)
+            depot = partner_places.locked_depot(partner, *owner, told.location_id)
             session = keep_remote_session(
-                RemoteSessionId(partner.organisation, told.country_code, told.party_id, told.id), state_of(told),
+                RemoteSessionId(partner.organisation, *owner, told.id), state_of(told),
                 depot=depot, fleet=customer.fleet, booking_id=customer.booking_id, vehicle=customer.vehicle,
-                actor=Actor.partner(told.country_code, told.party_id), now=now,
+                actor=Actor.partner(*owner), now=now,
             )  # fmt: skip
     names = [*read.deviations, *(["session.of_nobody_here"] if customer is None and is_new else [])]
     deviations.count(partner, names)

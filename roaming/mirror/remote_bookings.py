@@ -17,8 +17,10 @@ from bookings.actors import Actor
 from bookings.models import Booking, BookingOption, BookingRequest
 from bookings.operations import RemoteState, adopt_remote
 from roaming import deviations
+from roaming.hubs.clients import hub_party
 from roaming.mirror import partner_offers
 from roaming.mirror.kept_objects import BOOKING, BOOKING_LOCATION, forget_unmatched, keep
+from roaming.mirror.partner_places import depot_code, owner_of_mirror
 from roaming.mirror.request_answers import Posted, is_older, received_at, state_of
 from roaming.mirror.values import ToldBooking, ToldOffer
 from roaming.models import Delivery, Partner, PartnerObject
@@ -59,7 +61,7 @@ def adopt_booking(
     told = read.value
     with transaction.atomic():
         kept, is_new = keep(partner, BOOKING, (told.country_code, told.party_id), told.id, raw, now=now)
-        booking = booking_of(partner, told.id, told.request_id)
+        booking = booking_of(partner, told)
         if not is_new and _is_stale(partner, kept, told):
             return Adopted(booking, is_new=False)
         kept.raw, kept.last_updated, kept.received_at = raw, told.last_updated, now
@@ -98,18 +100,26 @@ def adopt_offer(
     return AdoptedOffer(option, is_new)
 
 
-def booking_of(partner: Partner, remote_id: str, request_id: str) -> Booking | None:
-    """Our booking at a depot of this partner, by its id, or by ours before it had one."""
+def booking_of(partner: Partner, told: ToldBooking) -> Booking | None:
+    """Our booking at a depot of this partner, by our id of it, else by that of the party that tells of it; behind a hub a party
+    tells of those at its own depots alone."""
     rows = Booking.objects.filter(route=Booking.Route.OUTBOUND, depot__operator=partner.organisation)
     rows = rows.select_related("depot", "option", "fleet")
+    of_party = rows.filter(depot__code__istartswith=depot_code(told.country_code, told.party_id, ""))
+    asked = of_party if hub_party(partner) else rows
     return (
-        rows.filter(request_id__iexact=request_id).first() or rows.filter(remote_id__iexact=remote_id).first()
+        asked.filter(request_id__iexact=told.request_id).first()
+        or of_party.filter(remote_id__iexact=told.id).first()
     )
 
 
 def known_entries(partner: Partner, booking: Booking) -> list[str]:
     """When the entries were received that a partner's history of a booking has by now (answers.received_at)."""
-    rows = PartnerObject.objects.filter(partner=partner, kind=BOOKING, key__iexact=booking.remote_id)
+    country_code, party_id = owner_of_mirror(booking.depot)
+    rows = PartnerObject.objects.filter(
+        partner=partner, kind=BOOKING, country_code__iexact=country_code, party_id__iexact=party_id,
+        key__iexact=booking.remote_id,
+    )  # fmt: skip
     for kept in rows if booking.remote_id else ():
         try:
             return received_at(dialect_of(partner).bookings.read(partner, kept.raw).value)

@@ -131,7 +131,7 @@ Text64 = Annotated[str, BeforeValidator(_string(64))]
 Text100 = Annotated[str, BeforeValidator(_string(100))]
 Text255 = Annotated[str, BeforeValidator(_string(255))]
 Text512 = Annotated[str, BeforeValidator(_string(512))]
-_WALL = re.compile(r"(\d{1,2})[:.]?(\d\d)(?::\d\d)?", re.ASCII)
+_WALL = re.compile(r"(\d{1,2})[:.]?(\d\d)(?::[0-5]\d)?", re.ASCII)
 
 
 def _wall_time(value: Any, info: ValidationInfo) -> str:

@@ -25,7 +25,8 @@ _TIME = re.compile(
 def read_time(value: Any, notes: Notes | None = None) -> datetime:
     """A DateTime of any spelling, in UTC. Raises ValueError.
 
-    Without designator it is UTC. Minutes and seconds from 60 to 99, as official samples have them, become 59.
+    Without designator it is UTC. A leap second (23:59:60 UTC, RFC 3339 §5.7) is the first moment after it; other seconds and
+    minutes above 59 are none.
     """
     if isinstance(value, datetime):
         if value.tzinfo is None:
@@ -40,13 +41,14 @@ def read_time(value: Any, notes: Notes | None = None) -> datetime:
         notes.add("time.spelling")
     if second is None:
         notes.add("time.without_seconds")
+    is_leap = second == "60"
     try:
         at = datetime(
-            int(year), int(month), int(day), int(hour) % 24,
-            _clamped(minute, notes), _clamped(second or "0", notes),
+            int(year), int(month), int(day), int(hour) % 24, int(minute), 59 if is_leap else int(second or "0"),
             int((fraction or "0")[:6].ljust(6, "0")), tzinfo=_zone(zone, notes),
         )  # fmt: skip
         at = (at + timedelta(days=1) if _is_midnight_24(hour, minute, second) else at).astimezone(UTC)
+        at = _after_leap_second(at) if is_leap else at
     except UnreadableError:  # it is read strictly
         raise
     except (ValueError, OverflowError):
@@ -61,11 +63,10 @@ def time_out(at: datetime) -> str:
     return utc_text(at)
 
 
-def _clamped(digits: str, notes: Notes) -> int:
-    if int(digits) > 59:
-        notes.add("time.over_59")
-        return 59
-    return int(digits)
+def _after_leap_second(second_before: datetime) -> datetime:
+    if (second_before.hour, second_before.minute) != (23, 59):
+        raise ValueError("no leap second")
+    return second_before.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def _is_midnight_24(hour: str, minute: str, second: str | None) -> bool:
@@ -78,6 +79,8 @@ def _zone(text: str | None, notes: Notes) -> timezone:
     if text is None or text in "Zz":
         return UTC
     notes.add("time.offset")
+    if text[-2:] > "59":
+        raise ValueError("no such offset")
     offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
     return timezone(-offset if text[0] == "-" else offset)
 

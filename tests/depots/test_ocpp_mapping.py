@@ -141,6 +141,8 @@ def test_every_action_a_charger_can_send_is_answered_and_no_other(dialect, folde
         ("", NOW, ("no_time",)),
         (None, NOW, ("no_time",)),
         ("tomorrow", NOW, ("bad_clock",)),
+        ("2030-01-15T08:00:99Z", NOW, ("bad_clock",)),
+        ("2030-01-15T08:00:00+05:75", NOW, ("bad_clock",)),
         ("2030-02-30T08:00:00Z", NOW, ("bad_clock",)),
     ],
 )

@@ -375,6 +375,23 @@ def test_parties_of_one_partner_may_give_their_records_the_same_ids(
     assert data(caller.get(f"{CDRS}/FR/TWO/CDR-1"))["total_cost"] == price(7)
 
 
+@pytest.mark.parametrize("named", [{"booking_id": "CB-881"}, {"session_id": "S-1"}, {}])
+def test_ids_of_another_party_name_nothing_of_this_ones(
+    partner: Partner, caller: Caller, ours: Booking, named: dict[str, str]
+) -> None:
+    """Its CB-881 and its S-1 are not those of the party at whose depot the booking is; our own reference is."""
+    partner.roles = [*partner.roles, {"role": "CPO", "country_code": "FR", "party_id": "TWO", "name": "Two"}]
+    partner.save()
+    caller.send("PUT", SESSION, session())
+    reference = {"authorization_reference": None if named else "REF-1"}
+    assert code(caller.post(CDRS, cdr(**{"id": "CDR-2", "party_id": "TWO", **reference, **named}))) == (
+        201,
+        1000,
+    )
+
+    assert ChargeDetailRecord.objects.get().booking == (None if named else ours)
+
+
 def test_a_no_show_and_a_late_cancellation_are_records_without_a_session(
     caller: Caller, ours: Booking
 ) -> None:

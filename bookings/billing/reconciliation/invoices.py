@@ -29,13 +29,23 @@ Kind = FindingKind
 _UNINVOICED = """
 WITH RECURSIVE r AS ({records}),
 code AS (
-    SELECT jsonb_array_elements_text(i.cdr_codes) AS code FROM bookings_incominginvoice i
+    SELECT jsonb_array_elements_text(i.cdr_codes) AS code, CASE WHEN i.is_self_billed THEN NULL ELSE i.sender_id END AS issuer_id
+    FROM bookings_incominginvoice i
     WHERE i.recipient_id = %(organisation)s AND i.state <> 'withdrawn' AND i.is_self_billed = %(self_billed)s
-    UNION
-    SELECT unnest(%(announced)s::text[])
+),
+found AS (
+    SELECT c.id, code.code, code.issuer_id, c.operator_id = code.issuer_id AS is_issuers
+    FROM code JOIN bookings_chargedetailrecord c ON upper(c.code) = code.code AND c.{mine} = %(organisation)s
 ),
 named (id) AS (
-    SELECT c.id FROM code JOIN bookings_chargedetailrecord c ON upper(c.code) = code.code AND c.{mine} = %(organisation)s
+    (
+        SELECT found.id FROM found
+        WHERE found.is_issuers IS NOT FALSE OR NOT EXISTS (
+            SELECT FROM found own WHERE own.is_issuers AND own.code = found.code AND own.issuer_id = found.issuer_id
+        )
+        UNION
+        SELECT unnest(%(announced)s::bigint[])
+    )
     UNION
     SELECT c.id FROM named JOIN bookings_chargedetailrecord c ON c.credits_id = named.id OR c.replaces_id = named.id
 )
@@ -99,9 +109,9 @@ class _Invoice(NamedTuple):
         )  # fmt: skip
 
 
-def uninvoiced_records(books: Books, announced: Collection[str], *, now: datetime) -> Iterator[Finding]:
+def uninvoiced_records(books: Books, announced: Collection[int], *, now: datetime) -> Iterator[Finding]:
     """One for each other party and currency: no invoice at all once the month is over, or what its invoice left out.
-    `announced` are codes that somebody said an invoice is about, which is on its way or here."""
+    `announced` are records that somebody said an invoice is about, which is on its way or here."""
     statement = _UNINVOICED.format(
         records=books.records,
         mine="customer_id" if books.is_payable else "operator_id",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -29,7 +29,7 @@ from bookings.billing.reconciliation.unrecorded import (
     unrecorded_elsewhere,
     unrecorded_sessions,
 )
-from bookings.models import AcceptedFinding
+from bookings.models import AcceptedFinding, InvoiceReconciliationRecord
 
 # Before taxes as the records have it; a credit note takes back.
 _SUMS = """
@@ -90,13 +90,12 @@ def reconcile(books: Books, *, now: datetime) -> Reconciliation:
     told = announcements(books)
     codes = {str(code).upper() for row in told for code in row.cdr_codes}
     incoming = incoming_month(books, codes)
-    codes.update(*map(incoming.codes, incoming.rows))
     accepted = accepted_of(books.organisation_id)
     left: list[Finding] = []
     settled: list[tuple[Finding, AcceptedFinding]] = []
     announced = announced_of(books, told, incoming.known)
     of_told = (*missing_invoices(announced), *named_twice(announced, told, incoming))
-    for finding in (*_found(books, incoming, codes, now), *of_told):
+    for finding in (*_found(books, incoming, _named(incoming, told), now), *of_told):
         row = accepted.get((finding.key, finding.facts[:300]))
         if row is None:
             left.append(finding)
@@ -105,7 +104,19 @@ def reconcile(books: Books, *, now: datetime) -> Reconciliation:
     return Reconciliation(books, sorted(left, key=_rank), settled, _sums(books), incoming, announced)
 
 
-def _found(books: Books, incoming: IncomingMonth, announced: set[str], now: datetime) -> Iterator[Finding]:
+def _named(incoming: IncomingMonth, told: Iterable[InvoiceReconciliationRecord]) -> set[int]:
+    """Ids of the records that the books' incoming invoices, or what was told of others, are about."""
+    named = [(code, incoming.family(row, code)) for row in incoming.rows for code in incoming.codes(row)]
+    named += [(str(code), incoming.known.named_by(row, str(code))) for row in told for code in row.cdr_codes]
+    return {
+        member.id
+        for code, family in named
+        for member in (family.members if family is not None else ())
+        if member.code.upper() == code.upper()
+    }
+
+
+def _found(books: Books, incoming: IncomingMonth, announced: set[int], now: datetime) -> Iterator[Finding]:
     yield from unrecorded_sessions(books)
     yield from unrecorded_bookings(books, now=now)
     yield from unrecorded_elsewhere(books, now=now)

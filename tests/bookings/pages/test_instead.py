@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from bookings.models import Booking, BookingOption, BookingStatus, OfferedSlot, Vehicle
+from bookings.search.offers import SlotSearch, find_slots
 from bookings.search.told_slots import nearest_told
 from depots.models import Membership
 from tests.bookings.people import client_of
@@ -60,6 +61,29 @@ def offer() -> BookingOption:
     for period in (slot(8, 9), slot(14, 16)):
         OfferedSlot.objects.create(option=option, calendar_id="C", period=period, step_min=15)
     return option
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("wish", "sentence", "nearest"),
+    [
+        (slot((14, 10), (15, 10)), "Slots there begin and end every 15 minutes.", slot(14, 15)),
+        (slot(14, (14, 50)), "Slots there begin and end every 15 minutes.", slot(14, 15)),
+        (slot((11, 10), (12, 10)), "Slots there begin and end every 15 minutes, counted from 12:07.", slot((11, 7), (12, 7))),
+        (slot((14, 15), (15, 15)), "", None),
+        (slot((11, 22), (12, 22)), "", None),
+        (slot((11, 15), (12, 15)), "", None),  # on the wall clock's: the partner may mean that
+    ],
+)  # fmt: skip
+def test_a_partners_free_time_off_its_step_is_offered_on_it(
+    offer: BookingOption, vehicle: Vehicle, wish: Any, sentence: str, nearest: Any
+) -> None:
+    OfferedSlot.objects.create(option=offer, calendar_id="C", period=slot((11, 7), (13, 7)), step_min=15)
+
+    (hint,) = find_slots(SlotSearch(vehicle.fleet, wish, NOW, depot=offer.depot, vehicle=vehicle))
+
+    assert (str(hint.refusal or ""), hint.is_free) == (sentence, not sentence)
+    assert (hint.refusal.nearest if hint.refusal else None) == nearest
 
 
 @pytest.fixture

@@ -187,3 +187,21 @@ def test_where_a_partner_keeps_what_was_posted_is_kept_and_what_is_not_there_nee
     ]
     assert fresh(rows[0]).delivered == {"digest": "d", "location": f"{peer.url}/cdrs/kept/7"}
     assert fresh(rows[1]).delivered == {"digest": GONE}
+
+
+def test_a_partner_that_stores_its_registration_late_gets_all_within_seconds(partner: Partner) -> None:
+    """It knows our token only once it has kept our answer to its POST; what comes before it refuses with 401."""
+    for number in range(12):
+        wanted(partner, "booking_location", number)
+    unknown_token = Refused(401, 2000, "unknown token")
+    for lease in (*claimed(), *claimed()):
+        deliveries.failed(lease, unknown_token, now=NOW)
+    assert claimed() == [], "it is left alone for a moment"
+
+    stored = NOW + 6 * SECOND
+    (probe,) = claimed(now=stored)
+    deliveries.all_succeeded([Delivered(probe)], now=stored)
+    while leases := claimed(now=stored):
+        deliveries.all_succeeded([Delivered(lease) for lease in leases], now=stored)
+
+    assert not partner.deliveries.filter(next_try_at__isnull=False).exists()

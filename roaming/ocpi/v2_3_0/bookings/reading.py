@@ -7,6 +7,7 @@ stays wrong raises UnreadableError.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -17,6 +18,7 @@ from roaming.ocpi.v2_3_0.bookings.other_models import check_model
 from roaming.ocpi.v2_3_0.bookings.schemas import Booking, BookingLocation, BookingRequest, Calendar, Timeslot
 from roaming.ocpi.wire_object import Notes, Read
 
+_SECONDS_OVER_59 = re.compile(r":59:([6-9]\d)", re.ASCII)
 KW_BELOW = 5000  # no truck is offered less than 5 kW, no megawatt slot is told as more than 4,999 kW
 # Watts between which a slot for heavy vehicles lies; what does not is most likely told in another unit than it is read in.
 LEAST_PLAUSIBLE_W, MOST_PLAUSIBLE_W = 10_000, 4_000_000
@@ -111,13 +113,14 @@ BOOKING = Shape(
 )
 
 
-def read_booking_request(raw: Any) -> Read[BookingRequest]:
+def read_booking_request(raw: Any, *, power_unit: str = "auto") -> Read[BookingRequest]:
+    """`power_unit` as for `read_booking`, of what 1.0 asked for in the period."""
     notes = Notes()
     shaped = shaped_as(raw, REQUEST, notes)
     if isinstance(shaped, dict):
         check_model(BookingRequest, shaped)
         _plates_from_tokens(shaped, "tokens", notes)
-        _power_from_period(shaped, notes)
+        _power_from_period(shaped, power_unit, notes)
         if "authorization_reference" not in shaped and "request_id" in shaped:
             notes.add("booking_request.authorization_reference_missing")
             shaped["authorization_reference"] = shaped["request_id"]
@@ -205,15 +208,16 @@ def _plates_from_tokens(shaped: dict[str, Any], name: str, notes: Notes) -> None
         access += [{"method": "LICENSE_PLATE", "value": plate.get("uid")} for plate in plates]
 
 
-def _power_from_period(shaped: dict[str, Any], notes: Notes) -> None:
-    """1.0 asked for power in the period, in watts."""
+def _power_from_period(shaped: dict[str, Any], unit: str, notes: Notes) -> None:
+    """1.0 asked for power in the period, which is a Timeslot there, in its unit."""
     period = shaped.get("period")
     if not isinstance(period, dict) or "max_power" not in period:
         return
     notes.add("booking_request.period_with_power")
-    power = period["max_power"]
-    if "power_required" not in shaped and _is_number(power):
-        shaped["power_required"] = ceil(power if 0 < power < KW_BELOW else power / 1000)
+    power = float(period["max_power"]) if _is_number(period["max_power"]) else 0.0
+    if "power_required" not in shaped and power > 0:
+        is_kw = unit == "kW" or (unit == "auto" and power < KW_BELOW)
+        shaped["power_required"] = ceil(power if is_kw else power / 1000)
 
 
 def _normalise_calendars(shaped: dict[str, Any], unit: str, notes: Notes) -> None:
@@ -274,11 +278,16 @@ def _check_powers(offer: dict[str, Any], notes: Notes) -> None:
 
 
 def _end_on_the_minute(slot: Any, name: str, notes: Notes) -> None:
-    """An end at :59 means the next full minute: ends are exclusive, and slots shall touch."""
+    """An end at :59 means the next full minute: ends are exclusive, and slots shall touch. So does one at :99, as the calendars
+    of the official samples end; anywhere else that is no time."""
     if not isinstance(slot, dict) or name not in slot:
         return
+    told = slot[name]
+    if isinstance(told, str) and (seconds := _SECONDS_OVER_59.search(told)):
+        notes.add("time.over_59")
+        told = f"{told[: seconds.start(1)]}59{told[seconds.end(1) :]}"
     try:
-        end = read_time(slot[name], notes)
+        end = read_time(told, notes)
     except ValueError:
         return
     if end.second == 59:

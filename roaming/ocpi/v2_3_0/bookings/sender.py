@@ -24,6 +24,7 @@ from roaming.ocpi.routes import Routes
 from roaming.ocpi.style import style_of
 from roaming.ocpi.v2_3_0.bookings import dialect as wire
 from roaming.ocpi.v2_3_0.bookings import mapping, reading, request_mapping, schemas
+from roaming.switches import switch
 
 routes = Routes()
 MOST_TOKENS = 36
@@ -114,7 +115,8 @@ def post_booking_request(request: HttpRequest, dialect: Dialect) -> HttpResponse
     received = read_object(request)
     if len(request.body) > LARGEST_REQUEST:
         raise RefusalError(Code.INVALID, f"A BookingRequest has at most {LARGEST_REQUEST} bytes.")
-    told = reading.read_booking_request(received)
+    unit = str(switch(caller.partner, "timeslot_power_unit"))
+    told = reading.read_booking_request(received, power_unit=unit)
     asked = told.value
     if not tells_of(caller, asked.country_code, asked.party_id, "EMSP"):
         raise RefusalError(Code.INVALID, "party_id: not one of the eMSP parties of your credentials")

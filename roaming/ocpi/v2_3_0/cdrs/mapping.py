@@ -163,7 +163,8 @@ def _location_out(place: dict[str, Any]) -> schemas.CdrLocation:
         country=place["country"],
         coordinates=GeoLocation(latitude=place["latitude"] or "0", longitude=place["longitude"] or "0"),
         evse_uid=evse_uid,
-        evse_id=evse_uid,
+        # Required; whose operator has given no EVSE ID is known by its uid, since #NA is for what nobody can fill.
+        evse_id=place.get("evse_id") or evse_uid,
         connector_id=place.get("connector") or NOT_ASSIGNED,
         connector_standard=place.get("standard") or "IEC_62196_T2_COMBO",
         connector_format=ConnectorFormat(place.get("format") or "CABLE"),

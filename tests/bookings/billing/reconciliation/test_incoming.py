@@ -38,6 +38,7 @@ from tests.bookings.billing.billed import (
     bill_november,
     credit_of,
     make_buyer,
+    make_seller,
     make_site,
     record,
 )
@@ -157,6 +158,17 @@ def test_anothers_record_is_one_we_do_not_have(buyer, cdr) -> None:
     enter(buyer, told(other, "30.00"))
 
     assert Kind.RECORD_UNKNOWN in kinds(buyer)
+
+
+def test_records_of_two_operators_may_have_one_code(buyer, cdr) -> None:
+    """An invoice is about its own sender's: the other one is still to be invoiced."""
+    other = record(make_site(make_seller("Ladehof")), buyer, "44.00", code=cdr.code)
+    enter(buyer, told(other, "44.00", "9.24"))
+
+    (missing,) = report(buyer).findings
+    assert (missing.kind, missing.counterparty) == (Kind.INVOICE_MISSING, str(cdr.operator))
+    enter(buyer, told(cdr, number="R-2"))
+    assert kinds(buyer) == []
 
 
 def test_sums_vat_currency_and_parties_are_looked_at(buyer, cdr) -> None:

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 
 from bookings import operations, scheduler
+from bookings.billing import snapshots
 from bookings.billing.cdrs import Issue, credit, lock
 from bookings.pricing import tariff_content as ours
 from bookings.pricing.tariff_content import Dimension, ElementUse, Restrictions, TariffContent, TariffElement
@@ -20,7 +21,7 @@ from roaming.ocpi.v2_3_0.cdrs.signed_data import signed_data_out
 from roaming.ocpi.v2_3_0.tariffs import mapping as tariffs
 from tests.billing_factories import VAT, charge, make_version, priced, priced_booking, records
 from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
-from tests.factories import DISPATCHER, MANAGER, at, make_depot, make_operator
+from tests.factories import DISPATCHER, MANAGER, at, make_depot, make_evse, make_operator
 from tests.money_factories import make_cdr
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +185,16 @@ def test_where_no_evse_was_assigned_its_ids_say_so():
     told = cdrs._location_out(place).wire()
 
     assert (told["evse_uid"], told["evse_id"], told["connector_id"]) == ("#NA", "#NA", "#NA")
+
+
+@pytest.mark.parametrize(("public_id", "evse_id"), [("DE*NFR*E1", "DE*NFR*E1"), ("", "U-1")])
+def test_an_evse_is_named_by_its_evse_id_and_by_its_uid(public_id: str, evse_id: str):
+    """Whose operator has given none has its uid in both: #NA is not for what somebody could fill (transport_and_format)."""
+    evse = make_evse(uid="U-1", public_id=public_id)
+
+    told = cdrs._location_out(snapshots.place_of(evse.depot, evse)).wire()
+
+    assert (told["evse_uid"], told["evse_id"]) == ("U-1", evse_id)
 
 
 def test_an_id_that_names_none_or_several_is_refused():

@@ -90,7 +90,7 @@ def clock() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"period": {**ELEVEN, "end_date_time": "2030-01-15T11:59:99Z"}}, "period.end_date_time: time.over_59"),
+        ({"period": {**ELEVEN, "end_date_time": "2030-01-15T12:00Z"}}, "period.end_date_time: time.without_seconds"),
         ({"period": {**ELEVEN, "end_date_time": "2030-01-15T13:00:00+01:00"}}, "period.end_date_time: time.offset"),
         ({"power_required": "150"}, ""),  # numbers as texts are numbers
         ({"location_id": 17}, "location_id: text.number_instead"),
