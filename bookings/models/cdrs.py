@@ -130,6 +130,11 @@ class ChargeDetailRecord(models.Model):
         return self.credits_id is not None
 
     @property
+    def is_of_charging(self) -> bool:
+        """A partner's as well, whose session is none of ours."""
+        return self.kind == self.Kind.SESSION
+
+    @property
     def is_of_reservation_alone(self) -> bool:
         """Of ours: without a session it is the tariff of charging that prices it."""
         return self.session_id is None and self.charging_tariff_id is not None

@@ -82,7 +82,7 @@ def bills_of(booking: Booking) -> BookingBills | None:
     is_explained = quote is not None and bool(standing)
     return BookingBills(
         bills=[
-            BookingBill(cdr, cdr.kind_words, bill_parts(bill, is_metered=cdr.session_id is not None))
+            BookingBill(cdr, cdr.kind_words, bill_parts(bill, is_metered=cdr.is_of_charging))
             for cdr, bill in zip(standing, read, strict=True)
         ],
         credited=[cdr for cdr in rows if not cdr.is_credit and hasattr(cdr, "credited_by")],
@@ -121,7 +121,7 @@ def cancellation_fee(booking: Booking, *, by: str, now: datetime) -> str:
 
 def _not_used(standing: list[ChargeDetailRecord]) -> str:
     """Why what was quoted did not take place; empty where it did."""
-    if any(cdr.session_id is not None for cdr in standing):
+    if any(cdr.is_of_charging for cdr in standing):
         return ""
     if any(cdr.kind == ChargeDetailRecord.Kind.STAY for cdr in standing):
         return "what was charged is in the record of the booking before"

@@ -63,7 +63,7 @@ def record_context(viewer: RecordViewer) -> dict[str, Any]:
 
 
 def price_of(cdr: ChargeDetailRecord) -> PriceParts:
-    return bill_parts(Bill.from_json(cdr.bill), is_metered=cdr.session_id is not None)
+    return bill_parts(Bill.from_json(cdr.bill), is_metered=cdr.is_of_charging)
 
 
 def _periods(cdr: ChargeDetailRecord) -> Iterator[ShownPeriod]:

@@ -316,6 +316,10 @@ def test_a_record_is_kept_as_it_came_and_billed_to_the_booking_of_its_reference(
         "OTH", country_code="FR", roles=[{**partner.roles[0], "party_id": "OTH"}], version=partner.version
     )
     assert code(Caller(stranger).get(f"{CDRS}/FR/CPO/CDR-1")) == (404, 2001)
+    dispatcher = client_of(make_user(ours.fleet))
+    costs, page = dispatcher.get("/costs/?month=2030-01"), dispatcher.get(f"/records/{record.pk}/")
+    assert '<td class="cell-number" data-label="Energy">80.0 kWh</td>' in costs.content.decode()
+    assert "<dt>Energy</dt><dd>80.0 kWh</dd>" in page.content.decode()
 
 
 def test_the_same_record_again_is_at_the_same_place_and_another_under_its_id_is_refused(
