@@ -6,6 +6,9 @@ RUN := .venv/bin/python
 ARGS ?=
 ONLY ?=
 
+# Where Python is told to keep no bytecode, each of the many processes would compile all of Berth anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # An installation's settings, to see what Django says about its security.
 PRODUCTION := BERTH_DEBUG=0 BERTH_BASE_URL=https://berth.example BERTH_ALLOWED_HOSTS=berth.example \
 	BERTH_EMAIL_URL=smtp+tls://berth:berth@mail.example:587 \
