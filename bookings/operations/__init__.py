@@ -1,6 +1,6 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
-from bookings.operations.best_effort import KEPT_BEFORE, UNUSED_AFTER, end_unused, take_elsewhere
+from bookings.operations.best_effort import UNUSED_AFTER, end_unused, take_elsewhere
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
@@ -67,7 +67,6 @@ from bookings.operations.undo import undo
 from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
 __all__ = [
-    "KEPT_BEFORE",
     "UNUSED_AFTER",
     "ChangeRequest",
     "RemoteSessionId",

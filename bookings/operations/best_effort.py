@@ -15,8 +15,6 @@ from bookings.models import Booking, BookingOption, BookingStatus
 from bookings.search.asked_elsewhere import asked_elsewhere
 from depots.periods import Period
 
-# A charger that is kept stands empty, and many keep none for long.
-KEPT_BEFORE = timedelta(minutes=15)
 # A partner tells of a session as it begins; one that it tells of later than this after the slot's end is matched by hand.
 UNUSED_AFTER = timedelta(minutes=15)
 NOTHING_TOLD = "The partner has told of no charging."

@@ -237,9 +237,13 @@ def _quote(
 ) -> dict[str, Any]:
     """The price under the tariffs that hold now; empty where none does."""
     tariffs = there.tariffs_for(request.option.pk, evse.pk, request.fleet.pk, at=now)
-    if request.reserved is not None:  # what a booked slot costs is no price of a reservation
+    kept = request.reserved
+    if kept is not None:  # what a booked slot costs is no price of a reservation
         tariffs = tariffs._replace(booking=None)
-    quote = quotes.quoted(tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle)
+    quote = quotes.quoted(
+        tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle,
+        reserved=Period(kept.since, kept.until) if kept is not None else None,
+    )  # fmt: skip
     return quote.to_json() if quote else {}
 
 

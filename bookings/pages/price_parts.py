@@ -172,12 +172,15 @@ def _assumes(quote: dict[str, Any], zone: ZoneInfo) -> str:
     energy, power = kilowatt_hours(quote["energy_wh"]), kilowatts(told["power_w"])
     if not told["power_w"]:
         return "Without a promised power no energy is counted; the bill counts what is metered."
+    kept = (
+        f" The charger is kept for {told['reserved_s'] // 60} min before." if told.get("reserved_s") else ""
+    )
     charged_at, ends_at = datetime.fromisoformat(told["charged_at"]), datetime.fromisoformat(told["ends_at"])
     if charged_at >= ends_at:
-        return f"Estimated for {energy}, charged with {power} all the time. The bill counts what is metered."
+        return f"Estimated for {energy}, charged with {power} all the time.{kept} The bill counts what is metered."
     clock = [f"{moment.astimezone(zone):%H:%M}" for moment in (charged_at, ends_at)]
     return (
-        f"Estimated for {energy}, charged with {power} by {clock[0]}, and a vehicle that then stays until {clock[1]}. "
+        f"Estimated for {energy}, charged with {power} by {clock[0]}, and a vehicle that then stays until {clock[1]}.{kept} "
         "The bill counts what is metered."
     )
 

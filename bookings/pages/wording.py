@@ -17,9 +17,8 @@ from bookings.models import (
     PartnerCommand,
 )
 from bookings.models.enforcement_words import words_of
-from bookings.operations import KEPT_BEFORE
 from bookings.rules import permissions
-from bookings.rules.reservations import reserved_time
+from bookings.rules.reservations import KEPT_BEFORE, reserved_time
 from bookings.rules.terms import Terms, WalkIn
 from depots.models import Depot
 from depots.periods import Period

@@ -9,6 +9,7 @@ from typing import Any
 
 from bookings.models import BookingOption, Tariff, Vehicle
 from bookings.rules import precedence, quotes
+from bookings.rules.reservations import kept_before
 from bookings.rules.tariff_bindings import Binding, Owner, Tariffs, bindings_of
 from depots.periods import Period
 
@@ -38,5 +39,6 @@ def partners_quote(
 ) -> dict[str, Any]:
     """The quote (bookings/rules/quotes.py) by what the partner has told of its tariffs; empty where that says nothing."""
     held = PartnerPrices([option.depot_id]).held(option.pk, evse_id, at=at)
-    quote = quotes.quoted(held, period, option.depot.zone, power_w=power_w, vehicle=vehicle)
+    kept = kept_before(period.starts_at, now=at) if option.is_best_effort else None
+    quote = quotes.quoted(held, period, option.depot.zone, power_w=power_w, vehicle=vehicle, reserved=kept)
     return quote.to_json() if quote else {}

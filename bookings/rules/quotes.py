@@ -28,11 +28,13 @@ from depots.periods import Period, utc_text
 
 @dataclass(frozen=True)
 class Expected:
-    """What an estimate rests on: so much energy with this power from the booked start, then parked until the booked end."""
+    """What an estimate rests on: so much energy with this power from the booked start, then parked until the booked end; before
+    that the charger is kept by a reservation, where it is `reserved`."""
 
     period: Period
     power_w: int
     energy_wh: int
+    reserved: Period | None = None
 
     @property
     def charged_at(self) -> datetime:
@@ -49,6 +51,9 @@ class Expected:
         periods = [ChargingPeriod(start, energy, charging_s=_seconds(charged_at - start), power_kw=power)]
         if charged_at < end:
             periods.append(ChargingPeriod(charged_at, parking_s=_seconds(end - charged_at)))
+        if self.reserved is not None:
+            kept = self.reserved
+            periods.insert(0, ChargingPeriod(kept.starts_at, reserved_s=_seconds(kept.duration)))
         return SessionUse(tuple(periods), end)
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +62,7 @@ class Expected:
             "starts_at": utc_text(self.period.starts_at),
             "charged_at": utc_text(self.charged_at),
             "ends_at": utc_text(self.period.ends_at),
+            **({"reserved_s": _seconds(self.reserved.duration)} if self.reserved else {}),
         }
 
 
@@ -117,9 +123,16 @@ def check_shown(shown: dict[str, str] | None, quote: dict[str, Any]) -> None:
 
 
 def quoted(
-    tariffs: Tariffs, period: Period, zone: ZoneInfo, *, power_w: int, vehicle: Vehicle | None
+    tariffs: Tariffs,
+    period: Period,
+    zone: ZoneInfo,
+    *,
+    power_w: int,
+    vehicle: Vehicle | None,
+    reserved: Period | None = None,
 ) -> Quote | None:
-    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's.
+    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's. `reserved` is for how long
+    the charger is kept before by a reservation, which the tariff of charging prices; nobody charges before it is over.
 
     A currency never adds to another. Two that hold together are refused when tariffs are bound; where they came to meet
     otherwise (an agreement that had ended is taken up again), the booking by itself costs nothing.
@@ -128,10 +141,18 @@ def quoted(
         tariffs = Tariffs(tariffs.charging, None)
     if tariffs.charging is None and tariffs.booking is None:
         return None
-    expected = Expected(period, power_w, _energy_estimate_wh(period, power_w, vehicle))
+    charging = _after(reserved, period)
+    energy_wh = _energy_estimate_wh(period, power_w, vehicle)
+    expected = Expected(charging, power_w, energy_wh, reserved)
     visit = Visit(session=expected.use(), booking=BookedSlot(period))
-    charging, booking = (one.content if one else None for one in tariffs)
-    return Quote(price(visit, zone, charging=charging, booking=booking), tariffs, expected, zone)
+    by_charging, by_booking = (one.content if one else None for one in tariffs)
+    return Quote(price(visit, zone, charging=by_charging, booking=by_booking), tariffs, expected, zone)
+
+
+def _after(reserved: Period | None, period: Period) -> Period:
+    if reserved is None or reserved.ends_at <= period.starts_at:
+        return period
+    return Period(reserved.ends_at, reserved.ends_at + period.duration)
 
 
 def _currencies_differ(one: TariffInForce, other: TariffInForce) -> bool:

@@ -14,6 +14,8 @@ from bookings.models import Booking, Enforcement
 from bookings.rules.terms import LIMITS, Overstay, Terms
 from depots.periods import Period, utc_text
 
+# A charger that is kept stands empty, and many keep none for long.
+KEPT_BEFORE = timedelta(minutes=15)
 LONGEST_RESERVATION = timedelta(hours=2)
 _MINUTE = timedelta(minutes=1)
 # Of the terms of a booking that is one: its time to the second, where slots are whole minutes.
@@ -43,6 +45,12 @@ def reserved_time(booking: Booking) -> ReservedTime:
     if told is None:
         return ReservedTime(booking.created_at, booking.ends_at)
     return ReservedTime(*(datetime.fromisoformat(told[name]) for name in ("since", "until")))
+
+
+def kept_before(starts_at: datetime, *, now: datetime) -> Period | None:
+    """For how long a partner's charger is kept for a slot by best effort; None for one that begins already."""
+    since = max(starts_at - KEPT_BEFORE, now)
+    return Period(since, starts_at) if since < starts_at else None
 
 
 def terms_of_reservation(terms: Terms) -> Terms:

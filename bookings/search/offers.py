@@ -19,6 +19,7 @@ from bookings.rules.fit import Needs
 from bookings.rules.partner_prices import PartnerPrices
 from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
+from bookings.rules.reservations import kept_before
 from bookings.rules.terms import Terms
 from bookings.search import availability, told_slots, trouble
 from bookings.search.asked_elsewhere import asked_elsewhere
@@ -325,7 +326,10 @@ def _hint(
         refusal = refusal or _off_step(free, period, terms, option.depot, nearest)
     watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
     held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
-    quote = quotes.quoted(held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle)
+    kept = kept_before(period.starts_at, now=search.now) if option.is_best_effort else None
+    quote = quotes.quoted(
+        held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle, reserved=kept
+    )
     live = evse if evse is not None and is_told(evse) else None
     return SlotOffer(
         option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else nearest, is_hint=True,

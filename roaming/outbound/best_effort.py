@@ -20,13 +20,13 @@ from bookings.core.locking import lock_booking
 from bookings.errors import SlotTaken
 from bookings.models import Booking, BookingRequest, BookingStatus, PartnerCommand
 from bookings.operations import (
-    KEPT_BEFORE,
     RemoteState,
     adopt_remote,
     give_back_at_partner,
     reserve_at_partner,
     take_elsewhere,
 )
+from bookings.rules.reservations import KEPT_BEFORE
 from depots.periods import Period
 from roaming.models import Delivery
 from roaming.ocpi.times import read_time

@@ -146,7 +146,7 @@ class BookingDesk:
     def _edit(self, booking: Json, ask: Json) -> str:
         """A change or a cancellation, the newest of which counts; gives why it was declined. Raises Refusal."""
         if booking["reservation_status"] in FINAL:
-            raise Refusal(2001, f"this booking is {booking['reservation_status']} for good")
+            raise Refusal(2001, f"This booking is {booking['reservation_status']} for good")
         for entry in booking["booking_requests"]:
             if entry["request_status"] == "PENDING":
                 entry["request_status"] = "DECLINED"
@@ -154,7 +154,7 @@ class BookingDesk:
         is_late = self._is_late(
             booking, "cancel_until_minutes" if is_cancellation else "change_until_minutes"
         )
-        objection = "too late" if is_late else ""
+        objection = "That is too late." if is_late else ""
         if not is_cancellation:
             objection = objection or self._is_past(ask) or self._objection(site, ask, without=booking["id"])
         decision = "DECLINED" if objection else "ACCEPTED" if is_cancellation else "PENDING"
@@ -191,21 +191,22 @@ class BookingDesk:
 
     def _is_past(self, ask: Json) -> str:
         is_past = read_period(ask)[0] < self._settings.clock() - timedelta(seconds=60)
-        return "starts in the past" if is_past else ""
+        return "The slot starts in the past." if is_past else ""
 
     def _objection(self, site: SimulatedSite, ask: Json, without: str = "") -> str:
         """Why a request cannot be granted, empty when it can."""
         start, end = read_period(ask)
         minutes = (end - start).total_seconds() / 60
         if start.minute % STEP_MIN or end.minute % STEP_MIN or start.second or end.second:
-            return "not on the step"
-        if not TERMS["min_booking_duration"] <= minutes <= TERMS["max_booking_duration"]:
-            return "too short or too long"
+            return f"Slots here begin and end every {STEP_MIN} minutes."
+        shortest, longest = TERMS["min_booking_duration"], TERMS["max_booking_duration"]
+        if not shortest <= minutes <= longest:
+            return f"Slots here last from {shortest} to {longest} minutes."
         if float(ask.get("power_required") or 0) * 1000 > site.max_power_w:
-            return "more power than there is"
+            return f"There is not that much power here, but {site.max_power_w // 1000} kW."
         begin = max(start, self._calendars.horizon()[0])
         free = self._calendars.free(site, without)
-        return "" if any(s <= begin and end <= e for s, e in free) else "not free"
+        return "" if any(s <= begin and end <= e for s, e in free) else "Nothing is free then."
 
     def _entry(self, ask: Json, decision: str) -> Json:
         received = write_time(self._settings.clock())

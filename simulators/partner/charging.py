@@ -17,7 +17,8 @@ MOST_POWER_W, BATTERY_KWH, ARRIVES_WITH_PERCENT = 350_000, 500, 25
 
 
 class ChargingDesk:
-    """`push_soon(kind, key)` is told each session and record that is new or has changed. A booking has one session."""
+    """`push_soon(kind, key)` is told each session and record that is new or has changed, and each location of which an EVSE has
+    another status by it. A booking has one session."""
 
     def __init__(
         self, settings: PartnerSettings, state: StateFile, push_soon: Callable[[str, str], None]
@@ -93,8 +94,12 @@ class ChargingDesk:
 
     def _keep_session(self, session: Json) -> None:
         with self._state.changing() as state:
-            state.setdefault("sessions", {})[session["id"]] = session
+            kept = state.setdefault("sessions", {})
+            is_other_status = kept.get(session["id"], {}).get("status") != session["status"]
+            kept[session["id"]] = session
         self._push_soon("session", session["id"])
+        if is_other_status:
+            self._push_soon("location", session["location_id"])
 
     def _session(self, booking: Json, begun_at: datetime, *, until: datetime) -> Json:
         site = site_of(booking)

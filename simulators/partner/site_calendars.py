@@ -20,14 +20,16 @@ class SiteCalendars:
         self._settings, self._state = settings, state
 
     def location(self, site: SimulatedSite) -> Json:
+        sessions = self._state.get("sessions", {}).values()
+        evses = [_evse(site, bay, [one for one in sessions if one["evse_uid"] == bay]) for bay in site.bays]
         return {
             **self._settings.party, "id": site.location_id, "publish": True,
             "name": site.name, "address": site.address, "city": site.city, "postal_code": site.postal_code,
             "country": "FRA", "coordinates": {"latitude": site.latitude, "longitude": site.longitude},
             "time_zone": "Europe/Paris",
             "opening_times": {"twentyfourseven": True},
-            "evses": [_evse(site, bay) for bay in site.bays],
-            "last_updated": NEVER_CHANGED,
+            "evses": evses,
+            "last_updated": max(evse["last_updated"] for evse in evses),
         }  # fmt: skip
 
     def booking_location(self, site: SimulatedSite) -> Json:
@@ -95,7 +97,10 @@ class SiteCalendars:
         }
 
 
-def _evse(site: SimulatedSite, bay: str) -> Json:
+def _evse(site: SimulatedSite, bay: str, sessions: list[Json]) -> Json:
+    """Taken while a session runs there; it has changed when the last one began or ended."""
+    charging = [one for one in sessions if one["status"] == "ACTIVE"]
+    changed = [str(one.get("end_date_time") or one["start_date_time"]) for one in sessions]
     volts = 1250 if site.connector == "MCS" else 1000
     connector = {
         "id": "1", "standard": site.connector, "format": "CABLE", "power_type": "DC",
@@ -103,8 +108,8 @@ def _evse(site: SimulatedSite, bay: str) -> Json:
         "max_electric_power": site.max_power_w, "tariff_ids": [TARIFF_ID], "last_updated": NEVER_CHANGED,
     }  # fmt: skip
     return {
-        "uid": bay, "status": "AVAILABLE", "capabilities": ["RFID_READER"],
-        "connectors": [connector], "last_updated": NEVER_CHANGED,
+        "uid": bay, "status": "CHARGING" if charging else "AVAILABLE", "capabilities": ["RFID_READER"],
+        "connectors": [connector], "last_updated": max(changed, default=NEVER_CHANGED),
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,15 +16,20 @@ from bookings.billing.reconciliation.price_checks import reprice
 from bookings.imports.tariff_schemas import TariffRow
 from bookings.models import Booking, BookingStatus, ChargeDetailRecord
 from bookings.operations import SlotRequest, mark_no_show
+from bookings.pricing.bills import Bill
 from bookings.pricing.tariff_content import TariffContent
 from bookings.rules.entitlement import TokenName
-from bookings.rules.reservations import ReservedTime, period_of_reservation
+from bookings.rules.quotes import quoted
+from bookings.rules.reservations import ReservedTime, kept_before, period_of_reservation
+from bookings.rules.tariff_bindings import TariffInForce, Tariffs
 from bookings.rules.tariff_contents import contents
+from depots.periods import Period, utc_text
 from tests.billing_factories import BOOKING, amounts, priced, standing
 from tests.bookings.enforcement.charging_trucks import stop
 from tests.bookings.enforcement.online_chargers import armed, evse_online, start
 from tests.bookings.pricing.worked import element, energy, flat, hourly, tariff
 from tests.factories import MANAGER, NOW, PARTNER, at, make_fleet, option_of
+from tests.money_factories import make_bound
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -89,6 +95,41 @@ def test_a_reservation_that_is_used_is_billed_with_its_session_as_in_the_worked_
     assert (cdr.kind, cdr.starts_at, cdr.ends_at, cdr.charging_s) == ("session", MADE, begin + HOUR, 3600)
     assert cdr.periods[0] == {"starts_at": "2030-01-15T08:00:20Z", "reserved_s": minutes * 60}
     assert (cdr.booking_tariff, cdr.remark) == (None, f"reservation {booking.reference}, used")
+
+
+def test_what_a_reservation_is_said_to_cost_has_the_time_it_is_kept_for() -> None:
+    """At 6.00 an hour: an hour kept, and what is charged after it."""
+    evse, fleet = evse_online(), make_fleet(is_partner=True)
+    make_bound(*BY_TIME.elements, option=option_of(evse))
+    until = MADE + HOUR
+    request = SlotRequest(
+        fleet=fleet, option=option_of(evse), period=period_of_reservation(until, now=MADE), tokens=[TokenName("04AB")],
+        reserved=ReservedTime(MADE, until),
+    )  # fmt: skip
+
+    quote = operations.reserve_now(request, actor=PARTNER, now=MADE).quote
+
+    assert Bill.from_json(quote["bill"]).reservation.before_taxes == 6
+    assert {line["use"] for line in quote["bill"]["lines"]} == {"reservation", "charging"}
+    assert quote["assumes"]["reserved_s"] == 3600
+    assert quote["assumes"]["starts_at"] == utc_text(until)
+
+
+@pytest.mark.parametrize(("minutes", "kept_min"), [(120, 15), (15, 15), (5, 5), (0, 0), (-5, 0)])
+def test_by_best_effort_a_partners_charger_is_kept_for_a_quarter_of_an_hour_at_most(
+    minutes: int, kept_min: int
+) -> None:
+    starts_at = NOW + timedelta(minutes=minutes)
+    kept = kept_before(starts_at, now=NOW)
+    slot = Period(starts_at, starts_at + HOUR)
+    held = Tariffs(TariffInForce(1, "T", "", 1, None, None, BY_TIME), None)
+
+    quote = quoted(held, slot, ZoneInfo("UTC"), power_w=100_000, vehicle=None, reserved=kept)
+
+    assert (kept.duration if kept else timedelta()) == timedelta(minutes=kept_min)
+    assert quote is not None
+    assert quote.bill.reservation.before_taxes == Decimal(kept_min) / 10
+    assert quote.bill.energy.before_taxes == 50
 
 
 @pytest.mark.parametrize(
