@@ -146,7 +146,7 @@ def why_unreachable(party: Party) -> str:
 def _send_what_waits(partner: Partner, party: Party, now: datetime) -> None:
     from roaming.outbound.deliveries import unlocked
 
-    waiting = partner.deliveries.filter(next_try_at__gt=now, last_error=why_unreachable(party))
+    waiting = partner.deliveries.filter(next_try_at__gt=now, last_error__startswith=why_unreachable(party))
     if unlocked(waiting).update(next_try_at=now):
         wake_sender()
 

@@ -14,16 +14,18 @@ import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Case, F, PositiveIntegerField, Q, QuerySet, When
+from django.db.models import F, Q, QuerySet
 
 from roaming.deviations import tell_of
+from roaming.hubs.clients import why_unreachable
 from roaming.models import Delivery, Partner, PartnerPull
 from roaming.ocpi import client
 from roaming.ocpi.call_failures import CallFailed, Refused
+from roaming.ocpi.client import Party
 from roaming.outbound.delivery_rules import (
     AWAITED_COLUMNS,
     AWAITED_KINDS,
@@ -44,6 +46,8 @@ CIRCUIT_OPENS_AT = 4
 # How long an ask to a paused partner is left alone before somebody looks whether there is still time for it.
 HELD = timedelta(seconds=30)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
+# As `pause` has it.
+_PAUSE = f"make_interval(secs => least({FIRST_PAUSE_S} * 2 ^ least(d.attempts - 1, 10), {LONGEST_PAUSE_S}))"
 
 # Each partner is asked first whether anything is due, by one probe of an index; what waits for those that are away is not looked
 # at. Of each of the others the first in the order of their kinds, without those that are held up or rest (delivery_rules.py). Of
@@ -105,7 +109,27 @@ WHERE d.id = s.id
 RETURNING d.id
 """
 
-_COUNT = PositiveIntegerField()
+# What waited for partners to come back. Where they were gone it begins anew as if it had failed once, so that it holds up what
+# waits for it; so does what they said no to since their last yes, for a no to everything is about nothing of it.
+_BACK = f"""
+WITH back AS (
+    SELECT * FROM unnest(%(partners)s::bigint[], %(gone)s::boolean[], %(last_yes)s::timestamptz[])
+        AS p(id, was_gone, last_yes_at)
+), waiting AS (
+    SELECT d.id, back.was_gone OR d.was_refused AS begins_anew
+    FROM back JOIN roaming_delivery d ON d.partner_id = back.id AND d.kind <> 'request' AND d.next_try_at IS NOT NULL
+    WHERE CASE WHEN d.was_refused
+        THEN d.next_try_at <= %(now)s OR d.next_try_at - {_PAUSE} >= back.last_yes_at
+        ELSE d.next_try_at > %(now)s OR (back.was_gone AND d.attempts > 1) END
+    ORDER BY d.partner_id, d.kind, d.object_id
+    FOR NO KEY UPDATE OF d SKIP LOCKED
+)
+UPDATE roaming_delivery d SET
+    next_try_at = least(d.next_try_at, %(now)s), was_refused = false,
+    attempts = CASE WHEN waiting.begins_anew THEN least(d.attempts, 1) ELSE d.attempts END
+FROM waiting
+WHERE d.id = waiting.id
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True)
@@ -222,8 +246,9 @@ def _settle(delivered: list[Delivered], at: datetime | None, *, locking: str = "
         return {delivery_id for (delivery_id,) in cursor.fetchall()}
 
 
-def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
-    """Try again later. A no counts against the object, silence against the partner; many different noes do too."""
+def failed(lease: Lease, failure: CallFailed, *, to_party: Party | None = None, now: datetime) -> None:
+    """Try again later. A no counts against the object, silence against the partner; many different noes do too. What a hub
+    cannot pass on waits for the party it is for."""
     is_no = isinstance(failure, Refused) and not failure.is_silence
     with transaction.atomic():
         partner = Partner.objects.select_for_update(no_key=True).get(pk=lease.partner_id)
@@ -233,7 +258,8 @@ def failed(lease: Lease, failure: CallFailed, *, now: datetime) -> None:
         counts = not failure.is_behind_hub and (not is_no or row.attempts == 0)
         row.attempts += 1
         row.was_refused = is_no
-        row.last_error = str(failure)[:300].replace("\x00", "")
+        reason = f"{why_unreachable(to_party)} " if failure.is_behind_hub and to_party else ""
+        row.last_error = f"{reason}{failure}"[:300].replace("\x00", "")
         row.leased_until = None
         row.next_try_at = now + pause(row.attempts)
         row.save(update_fields=["attempts", "was_refused", "last_error", "leased_until", "next_try_at"])
@@ -245,13 +271,6 @@ def postpone(*leases: Lease, until: datetime, reason: str = "") -> None:
     tell, whom they are for is not there. Nobody is to blame."""
     for lease in leases:
         _ours(lease).update(leased_until=None, next_try_at=until, last_error=reason[:300])
-
-
-def on_their_way(kind: Delivery.Kind, object_ids: Collection[int]) -> set[tuple[int, int]]:
-    """(partner, object) of those that a partner has never got and is about to get: neither refused nor given up on for now."""
-    rows = Delivery.objects.filter(kind=kind, object_id__in=object_ids, delivered_version=0)
-    waiting = rows.filter(next_try_at__isnull=False, was_refused=False, attempts__lte=HOLDS_UP_FOR)
-    return set(waiting.values_list("partner_id", "object_id"))
 
 
 def release(lease: Lease, *, now: datetime, error: str = "") -> None:
@@ -275,23 +294,31 @@ def record_success(*partner_ids: int, now: datetime) -> None:
     with transaction.atomic():
         rows = Partner.objects.filter(pk__in=partner_ids).exclude(recently).order_by("pk")
         known = list(rows.select_for_update(no_key=True))
-        back = [p.pk for p in known if p.failures or p.closed_until]
-        gone = [p.pk for p in known if p.failures >= CIRCUIT_OPENS_AT]
-        for partner_id in back:
-            tell_of(partner_id)
+        back = [p for p in known if p.failures or p.closed_until]
+        gone = [p.pk for p in back if p.failures >= CIRCUIT_OPENS_AT]
+        for partner in back:
+            tell_of(partner.pk)
         if known:
             Partner.objects.filter(pk__in=[p.pk for p in known]).update(
                 last_success_at=now, failures=0, closed_until=None
             )
         if back:
-            waiting = Delivery.objects.filter(partner__in=back, was_refused=False, next_try_at__gt=now)
-            # What failed goes on holding up what waits for it: it was wanted before.
-            tries = Case(
-                When(partner__in=gone, attempts__gt=1, then=1), default="attempts", output_field=_COUNT
-            )
-            unlocked(waiting.exclude(kind=Delivery.Kind.REQUEST)).update(next_try_at=now, attempts=tries)
+            _begin_anew(back, now)
         if gone:  # what they have may have changed meanwhile
             PartnerPull.objects.filter(partner__in=gone, next_at__isnull=False).update(next_at=now)
+
+
+def _begin_anew(back: list[Partner], now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BACK,
+            {
+                "partners": [partner.pk for partner in back],
+                "gone": [partner.failures >= CIRCUIT_OPENS_AT for partner in back],
+                "last_yes": [partner.last_success_at or datetime.min.replace(tzinfo=UTC) for partner in back],
+                "now": now,
+            },
+        )
 
 
 def unlocked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:

@@ -2,7 +2,7 @@
 
 A row of one kind waits while another kind's is due that was wanted no later: what an object refers to is there before it, and
 a session has ended there before it is billed. What the partner has refused holds up nothing; nor does what failed for it
-HOLDS_UP_FOR times, unless it answers to nothing at all.
+HOLDS_UP_FOR times, unless it answers to nothing at all. Which object waits for which other one says earlier.py.
 """
 
 from __future__ import annotations

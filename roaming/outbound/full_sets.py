@@ -36,12 +36,14 @@ ON CONFLICT (partner_id, kind, object_id) DO UPDATE
 SET wanted_version = greatest(roaming_delivery.wanted_version, EXCLUDED.wanted_version), delivered_version = 0,
     next_try_at = EXCLUDED.next_try_at, attempts = 0, was_refused = false,
     delivered = CASE WHEN roaming_delivery.delivered IS NOT NULL AND NOT %(anew)s THEN '{"digest": ""}'::jsonb END
+WHERE roaming_delivery.delivered_at IS NULL OR %(sent_before)s::timestamptz IS NULL
+    OR roaming_delivery.delivered_at < %(sent_before)s::timestamptz
 """
 
 
-def want_all(partner: Partner, *, anew: bool, now: datetime) -> None:
+def want_all(partner: Partner, *, anew: bool, sent_before: datetime | None = None, now: datetime) -> None:
     """Send a partner all it is to have, and that of which it was told before and may not see any more. `anew`: it has nothing
-    of ours yet. Needs a transaction."""
+    of ours yet. What was sent at `sent_before` or later is left as it is. Needs a transaction."""
     wanted: list[tuple[Kind, int, int]] = []
     for kind, full_set in FULL_SETS.items():
         known = partner.deliveries.filter(kind=kind).values_list("object_id", flat=True)
@@ -52,13 +54,17 @@ def want_all(partner: Partner, *, anew: bool, now: datetime) -> None:
             _WANT,
             {
                 "partner": partner.pk, "kinds": [str(kind) for kind in kinds], "ids": ids, "versions": versions,
-                "anew": anew, "now": now,
+                "anew": anew, "sent_before": sent_before, "now": now,
             },
         )  # fmt: skip
     if not anew:
         for kind, still_told in STILL_TOLD.items():
             rows = partner.deliveries.filter(kind=kind, object_id__in=still_told(partner, now))
-            unlocked(rows).update(next_try_at=now, delivered_version=0, attempts=0, was_refused=False)
+            if sent_before is not None:
+                rows = rows.exclude(delivered_at__gte=sent_before)
+            unlocked(rows).update(
+                next_try_at=now, delivered_version=0, attempts=0, was_refused=False, delivered={"digest": ""}
+            )
 
 
 def _offers(partner: Partner, known: Collection[int], now: datetime) -> Iterable[tuple[int, int]]:

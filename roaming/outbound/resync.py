@@ -21,10 +21,10 @@ FROM, OVER = time(1), timedelta(hours=4)
 AT_ONCE = 20
 
 
-def resync(*, partner_id: int, now: datetime) -> Partner:
+def resync(*, partner_id: int, sent_before: datetime | None = None, now: datetime) -> Partner:
     """All it is to have of us is on its way to it, all its lists are read whole. Raises NotRegistered.
 
-    Bookings and offers are sent as they are then, not as they are now.
+    Bookings and offers are sent as they are then, not as they are now. What was sent at `sent_before` or later is not sent again.
     """
     with transaction.atomic():
         partner = (
@@ -34,7 +34,7 @@ def resync(*, partner_id: int, now: datetime) -> Partner:
         )
         if not partner.is_registered:
             raise NotRegistered(f"{partner} is not registered.")
-        full_sets.want_all(partner, anew=False, now=now)
+        full_sets.want_all(partner, anew=False, sent_before=sent_before, now=now)
         pull_plan.read_all_again(partner, now=now)
         partner.next_resync_at = next_night(partner, now)
         partner.save(update_fields=["next_resync_at"])
@@ -43,8 +43,8 @@ def resync(*, partner_id: int, now: datetime) -> Partner:
 
 
 def resync_due(*, now: datetime) -> int:
-    """The partners whose night it is. One that does not answer is left for when it does: then it gets all it has missed, and its
-    lists are read again anyway."""
+    """The partners whose night it is. One that does not answer is left for when it does: then it gets what it has missed, and
+    of all else what it had before that night."""
     due = Partner.objects.filter(state=Partner.State.REGISTERED, next_resync_at__lte=now)
     open_now = due.filter(Q(closed_until__isnull=True) | Q(closed_until__lte=now), failures=0, paused_at=None)
     found = 0
@@ -54,7 +54,7 @@ def resync_due(*, now: datetime) -> int:
         ):
             continue  # another worker's
         if switch(partner, "nightly_resync"):
-            resync(partner_id=partner.pk, now=now)
+            resync(partner_id=partner.pk, sent_before=partner.next_resync_at, now=now)
             found += 1
     return found
 

@@ -177,7 +177,8 @@ class _Loop:
             if lease and (lease := await self._held(lease)):
                 location = await self._call(push)
         except CallFailed as failure:
-            await self._in_thread(deliveries.failed, lease or push.lease, failure, now=self.clock())
+            ours, party = lease or push.lease, push.peer.to_party
+            await self._in_thread(deliveries.failed, ours, failure, to_party=party, now=self.clock())
         except Exception as fault:
             await self._give_back(lease or push.lease, fault)
         else:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
-from bookings.models import Booking, BookingStatus
+from bookings.models import Booking
 from roaming import access
 from roaming.models import Delivery, GuestSession, Partner
 from roaming.ocpi.client import Written
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.style import style_of
-from roaming.outbound import deliveries
+from roaming.outbound import earlier
 from roaming.outbound.deliveries import Lease
+from roaming.outbound.earlier import Untold
 from roaming.outbound.pushes import Push, partners_of, push_to, written_each
 from roaming.published import owner_of
 
-# So soon is looked again whether the session is there.
-SESSION_FIRST = timedelta(milliseconds=300)
-
 
 def bookings_written(leases: list[Lease], *, now: datetime) -> list[Push]:
-    """The PUTs of many bookings, each to its own partner; what has nothing to send is settled. One that charges is told of after
-    its session."""
+    """The PUTs of many bookings, each to its own partner; what has nothing to send is settled. One that charges, or
+    has charged, is told of after its session."""
     partners = partners_of(leases)
     rows = access.bookings_of(partners.values()).in_bulk({lease.object_id for lease in leases})
-    early = _before_their_sessions([one for one in leases if _takes_sessions(partners[one.partner_id])], rows)
-    deliveries.postpone(*early, until=now + SESSION_FIRST)
+    of_sessions = [one for one in leases if _takes_sessions(partners[one.partner_id])]
+    early = _before_their_sessions(of_sessions, rows, now)
+    earlier.wait(early, now=now)
 
     def write(lease: Lease) -> Push | None:
         partner, booking = partners[lease.partner_id], rows.get(lease.object_id)
@@ -40,19 +40,18 @@ def _takes_sessions(partner: Partner) -> bool:
     return bool(partner.endpoint("sessions", "RECEIVER"))
 
 
-def _before_their_sessions(leases: list[Lease], rows: dict[int, Booking]) -> list[Lease]:
-    sessions = {
-        pk: row.session_id
-        for pk, row in rows.items()
-        if row.status == BookingStatus.CHARGING and row.session_id is not None
-    }
+def _before_their_sessions(
+    leases: list[Lease], rows: dict[int, Booking], now: datetime
+) -> dict[Lease, Untold]:
+    sessions = {pk: row.session_id for pk, row in rows.items() if row.session_id is not None}
     if not sessions:
-        return []
+        return {}
     told = GuestSession.objects.filter(session__in=sessions.values()).values_list("session_id", "pk")
     guests = {session_id: pk for session_id, pk in told if session_id is not None}
     of_booking = {pk: guests[session_id] for pk, session_id in sessions.items() if session_id in guests}
-    untold = deliveries.on_their_way(Delivery.Kind.SESSION, of_booking.values())
-    return [lease for lease in leases if (lease.partner_id, of_booking.get(lease.object_id, 0)) in untold]
+    untold = earlier.untold(Delivery.Kind.SESSION, of_booking.values(), now=now)
+    found = {lease: untold.get((lease.partner_id, of_booking.get(lease.object_id, 0))) for lease in leases}
+    return {lease: one for lease, one in found.items() if one and one.is_first and one.is_coming}
 
 
 def _booking_push(partner: Partner, lease: Lease, booking: Booking) -> Push | None:
@@ -60,6 +59,8 @@ def _booking_push(partner: Partner, lease: Lease, booking: Booking) -> Push | No
     url = dialect.bookings.url(partner, booking)
     if not url:
         return None
+    # What changed since the lease was taken is in it, and need not be told again.
+    lease = replace(lease, version=max(lease.version, booking.version))
     body = Written.of(dialect.bookings.write(booking, style_of(partner)))
     customer = (booking.customer_country, booking.customer_party)
     return push_to(partner, lease, url, body, from_party=owner_of(booking.depot), to_party=customer)

@@ -22,13 +22,21 @@ class Network:
         self.fault: Callable[[], Reply] | None = None
         self.loses: Callable[[], Reply] | None = None
         self.is_meant: Callable[[Asked], bool] = lambda asked: True
-        self.stored: dict[str, list[Any]] = {}
+        self.told: list[tuple[str, Any]] = []  # what it stored, and where, in its order
         self.server = ScriptedPeer(self._answer)
 
     @property
     def endpoints(self) -> list[dict[str, str]]:
         url = self.server.url
         return [{"identifier": name, "role": "RECEIVER", "url": f"{url}/{name.lower()}"} for name in MODULES]
+
+    @property
+    def stored(self) -> dict[str, list[Any]]:
+        """What it was told of each object, in order."""
+        found: dict[str, list[Any]] = {}
+        for path, body in list(self.told):
+            found.setdefault(path, []).append(body)
+        return found
 
     def _answer(self, asked: Asked) -> Reply:
         is_meant = self.is_meant(asked)
@@ -39,7 +47,7 @@ class Network:
         path = asked.path
         if asked.method == "POST":
             path = "/".join([path, *(asked.body[name] for name in ("country_code", "party_id", "id"))])
-        self.stored.setdefault(path, []).append(asked.body)
+        self.told.append((path, asked.body))
         if is_meant and self.loses is not None:
             return self.loses()
         return envelope(headers={"Location": f"{self.server.url}{path}"} if asked.method == "POST" else {})

@@ -13,7 +13,7 @@ from django.utils import timezone
 from bookings.core.calendars import raise_marked
 from bookings.operations.request_log import ReceivedMessage
 from roaming.models import Delivery, Partner
-from roaming.outbound import fan_out, resync
+from roaming.outbound import fan_out, full_sets, resync
 from roaming.outbound.deliveries import Delivered, all_succeeded, claim
 from tests.factories import NOW, PARTNER, book_slot, make_depot, make_evse, make_operator, option_of, slot
 from tests.roaming.partners import make_partner
@@ -92,6 +92,34 @@ def test_a_partner_that_is_away_keeps_its_night_for_when_it_is_back(partner: Par
     assert resync.resync_due(now=NOW + timedelta(hours=1)) == 0
     Partner.objects.update(failures=0)
     assert resync.resync_due(now=NOW + timedelta(hours=2)) == 1
+
+
+def test_what_was_sent_since_the_night_it_missed_is_not_sent_twice(
+    partner: Partner, told: list[Delivery]
+) -> None:
+    """One that is back after its night gets what it has missed, and of all else what it had before."""
+    night = NOW + timedelta(hours=5)
+    booking, _ = told
+    Delivery.objects.filter(pk=booking.pk).update(delivered_at=night + timedelta(hours=1))
+    Partner.objects.update(next_resync_at=night)
+
+    assert resync.resync_due(now=night + timedelta(hours=2)) == 1
+    assert [row.kind for row in Delivery.objects.exclude(next_try_at=None)] == ["booking_location"]
+
+    resync.resync(partner_id=partner.pk, now=night + timedelta(hours=3))  # somebody wants all of it
+    assert Delivery.objects.exclude(next_try_at=None).count() == 2
+
+
+def test_a_session_that_tells_nothing_new_is_sent_again_too(partner: Partner) -> None:
+    session = Delivery.objects.create(
+        partner=partner, kind="session", object_id=7, wanted_version=1, delivered_version=1, delivered={"digest": "as it was"}
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(full_sets.STILL_TOLD, Delivery.Kind.SESSION, lambda partner, now: {7})
+        resync.resync(partner_id=partner.pk, now=NOW)
+
+    session.refresh_from_db()
+    assert (session.next_try_at, session.delivered) == (NOW, {"digest": ""})
 
 
 def test_the_command_says_what_is_on_its_way(partner: Partner, told: list[Delivery]) -> None:
