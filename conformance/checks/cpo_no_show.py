@@ -13,6 +13,7 @@ from conformance.wire import Json, read_time
 LEAVES_ONE = "leaves a booking that cannot be taken back (--wait-no-show SECONDS)"
 BEFORE_START = timedelta(seconds=45)  # to be booked before it begins
 GRACE_S = 60.0
+OUT_OF_ORDER = frozenset({"INOPERATIVE", "OUTOFORDER", "PLANNED", "REMOVED", "UNKNOWN"})
 SECOND_S = 10.0  # in which a second NO_SHOW would come
 
 
@@ -39,15 +40,31 @@ def _left_alone(run: Run) -> tuple[Json, int]:
 def _book_soonest(run: Run) -> Json:
     give_up_at = datetime.now(UTC) + timedelta(seconds=run.settings.wait_no_show_s)
     visited = run.noted["visit"].place["id"] if "visit" in run.noted else ""
-    # Not where a vehicle has just charged for us, as long as there is another place.
-    over = sorted(_over(run), key=lambda found: (found[1]["id"] == visited, found[0]))
+    broken = _out_of_order(run)
+
+    def last_resort(place: Json) -> tuple[bool, bool]:
+        """Nobody pays for not coming where nobody could charge; a vehicle may still stand where one charged for us."""
+        return evse_uid(place) in broken, place["id"] == visited
+
+    over = sorted(_over(run), key=lambda found: (last_resort(found[1]), found[0]))
     for at, place, span in over:
         if at < give_up_at and span[0] > datetime.now(UTC):
             booking = run.success(run.ask(run.request(place, span)))
             if booking["reservation_status"] == "RESERVED":
+                run.noted["out of order"] = broken.get(evse_uid(place) or "")
                 return booking
     soonest = f"; the soonest is over at {min(at for at, _, _ in over):%H:%M} UTC" if over else ""
     raise Skipped(f"no booking is granted that runs out within {run.settings.wait_no_show_s:.0f} s{soonest}")
+
+
+def _out_of_order(run: Run) -> dict[str, str]:
+    """The states of EVSEs at which nobody can charge, as the platform tells them in its Locations; none where it lists none."""
+    try:
+        told = run.list(run.endpoint("locations", "SENDER"))
+    except Skipped:
+        return {}
+    evses = [evse for location in told for evse in location.get("evses") or []]
+    return {evse["uid"]: evse["status"] for evse in evses if evse["status"] in OUT_OF_ORDER}
 
 
 def _over(run: Run) -> Iterator[tuple[datetime, Json, tuple[datetime, datetime]]]:
@@ -99,6 +116,8 @@ def no_show_record(run: Run) -> str:
     )
     if found is None and not _terms(booking).get("noshow_fee"):
         raise Skipped("a no-show costs nothing here, and no CDR came")
+    if found is None and (state := run.noted["out of order"]):
+        raise Skipped(f"no CDR came; the platform told {state} of the EVSE, and may have waived the fee")
     if found is None:
         raise Fault(f"noshow_fee is true, and no CDR came within {run.settings.patience_s:.0f} s")
     record = found.body
