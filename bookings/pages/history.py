@@ -103,7 +103,8 @@ KEEPING = {
 
 def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[TimelineEntry]:
     """The latest first. Of people only those of one's own organisations are named, of others the side they act for."""
-    events, asks = list(booking.events.all()), list(booking.requests.all())
+    events = [event for event in booking.events.all() if not _is_of_the_wire_alone(event)]
+    asks = list(booking.requests.all())
     actors = {event.actor for event in events} | {ask.asked_by for ask in asks}
     known = _colleagues(actors, organisation_ids)
     lifted = {event.pk for event in power_shortage.announcements(events).lifted}
@@ -113,6 +114,11 @@ def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool
     ]
     found += [_of_refusal(ask, booking, known, is_fleet) for ask in asks if _is_refused_by_rule(ask)]
     return sorted(found, key=lambda moment: moment.at)[::-1]
+
+
+def _is_of_the_wire_alone(event: BookingEvent) -> bool:
+    """A partner told its own state or id of the booking anew, and nothing of it is another for people."""
+    return event.kind == "answered" and not event.detail.get("after") and not event.detail.get("reason")
 
 
 def _of_event(event: BookingEvent, booking: Booking, known: set[str], is_fleet: bool) -> TimelineEntry:

@@ -99,6 +99,18 @@ def test_a_session_of_a_bookings_reference_is_the_bookings_and_shows_how_far_it_
     assert RemoteSession.objects.count() == 1
 
 
+def test_a_partners_state_that_follows_its_session_is_no_news_for_people(
+    caller: Caller, partner: Partner, ours: Booking
+) -> None:
+    caller.send("PUT", SESSION, session())
+    adopt_booking(partner, pushed_booking(ours, reservation_status="FULFILLED"), now=NOW)
+
+    assert fresh(ours).remote_status == "FULFILLED"
+    page = client_of(make_user(ours.fleet)).get(ours.get_absolute_url()).content.decode()
+    assert page.count("Charging started") == 1
+    assert "The partner answered" not in page
+
+
 def test_a_patch_adds_charging_periods_and_a_put_replaces_them(caller: Caller, ours: Booking) -> None:
     """Checklist 89."""
     caller.send("PUT", SESSION, session())
