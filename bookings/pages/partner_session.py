@@ -54,7 +54,8 @@ def partner_session(user: access.Person, booking: Booking, *, now: datetime) -> 
     if not takes_limits and not unlocks:
         return None
     may_take = _allowed_words(session, booking, now) if session is not None else []
-    return PartnerSession(session, takes_limits, unlocks, may_take, *_outcome(booking, now))
+    outcome = _outcome(booking, now, is_charging=session is not None)
+    return PartnerSession(session, takes_limits, unlocks, may_take, *outcome)
 
 
 def _is_recent(plug: RemoteSession, now: datetime) -> bool:
@@ -85,8 +86,9 @@ def _amount(amount: float, unit: str) -> str:
     return kilowatts(int(amount)) if unit == "W" else f"{amount:g} A on each phase"
 
 
-def _outcome(booking: Booking, now: datetime) -> tuple[str, str]:
-    kinds: list[Any] = [*PartnerCommand.OF_LIMITS, Kind.UNLOCK]
+def _outcome(booking: Booking, now: datetime, *, is_charging: bool) -> tuple[str, str]:
+    """Limits say nothing any more once their session has ended."""
+    kinds: list[Any] = [Kind.UNLOCK, *(PartnerCommand.OF_LIMITS if is_charging else ())]
     recent = booking.partner_commands.filter(kind__in=kinds, asked_at__gt=now - SHOWN_FOR)
     last = recent.order_by("-pk").first()
     if last is None:

@@ -105,6 +105,12 @@ def test_a_limit_is_set_shown_and_lifted_on_the_booking_s_page(at_network: Netwo
     tell(at_network, delete.query["response_url"], {"result": "UNKNOWN"})
     assert fresh(lifted).state == State.DONE
     assert RemoteSession.objects.get().limit_w is None
+    assert "The limit is lifted." in browser.get(page).content.decode()
+
+    RemoteSession.objects.update(status="completed", ended_at=NOW)
+    shown = browser.get(page).content.decode()
+    assert "Unlock the plug" in shown
+    assert "The limit is lifted." not in shown
 
 
 def test_what_it_may_take_is_asked_for(at_network: Network) -> None:
