@@ -36,6 +36,9 @@ class BookingOption(models.Model):
         db_default=False,
         help_text="the partner keeps no bookings: its charger is reserved shortly before",
     )
+    ad_hoc_places = models.PositiveIntegerField(
+        null=True, blank=True, help_text="for vehicles without a booking, as a partner told"
+    )
     calendar_at = models.DateTimeField(null=True, blank=True)
     calendar_version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)

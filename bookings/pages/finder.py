@@ -14,6 +14,7 @@ from django.urls import reverse
 from bookings.models import Booking
 from bookings.pages import overlaps, wording
 from bookings.pages.forms.slots import ASKED, SearchForm
+from bookings.pages.partner_notes import PartnerNote, PartnerNotes
 from bookings.pages.slot_payments import SlotPayments
 from bookings.pages.slot_rows import SlotRow, SlotRows, address
 from bookings.pages.strips import Strips
@@ -35,6 +36,7 @@ class DepotResults:
     calendar_at: datetime | None
     elsewhere: str
     payment: str
+    notes: list[PartnerNote]
     is_best_effort: bool = False
 
     @property
@@ -101,8 +103,9 @@ def places(
     booked = overlaps.overlapping(search.fleet, around, vehicle=search.vehicle) if around else []
     payments = SlotPayments.of(offers, search)
     rows = SlotRows(request, form, search, Strips(offers, search), payments, request_id)
+    told = PartnerNotes(offers)
     # An offer's rank is its depot's: the dict keeps the order in which depots first come up.
-    return [_place(form, search, group, rows, payments, booked) for group in by_depot.values()]
+    return [_place(form, search, group, rows, payments, booked, told) for group in by_depot.values()]
 
 
 def _place(
@@ -112,6 +115,7 @@ def _place(
     rows: SlotRows,
     payments: SlotPayments,
     booked: Sequence[Booking],
+    told: PartnerNotes,
 ) -> DepotResults:
     depot, period = offers[0].option.depot, offers[0].period
     shown = next((offer for offer in offers if offer.is_free), offers[0])
@@ -126,5 +130,6 @@ def _place(
         calendar_at=min(ages, default=None),
         elsewhere=overlaps.sentence([b for b in booked if b.period.overlaps(period)], search.vehicle),
         payment=payments.at_depot(offers),
+        notes=told.of(offers),
         is_best_effort=shown.is_best_effort,
     )

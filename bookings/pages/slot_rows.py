@@ -22,7 +22,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from bookings.errors import SlotTaken
-from bookings.pages import wording
+from bookings.pages import partner_notes, wording
 from bookings.pages.board.row_states import RowState
 from bookings.pages.forms.slots import SearchForm
 from bookings.pages.price_parts import bill_parts
@@ -136,8 +136,11 @@ class SlotRows:
         if offer.is_free and offer.trouble:
             words = escape(trouble.sentence(offer.trouble))
             warning = f'<p class="offer-trouble" data-trouble="{offer.trouble}">{icon("alert-triangle")}Now: {words}</p>'
+        planned = ""
+        if told := partner_notes.planned(offer):
+            planned = f'<p class="offer-trouble" data-planned>{icon("alert-triangle")}{escape(told)}</p>'
         return (
-            f'<div class="offer-what"><p class="offer-name">{uid}{state}</p>\n{warning}\n'
+            f'<div class="offer-what"><p class="offer-name">{uid}{state}</p>\n{warning}{planned}\n'
             f'<p class="offer-facts">{_facts(offer.power_w, offer.evse)}</p></div>'
         )
 

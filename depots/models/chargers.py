@@ -140,6 +140,11 @@ class Evse(models.Model):
     public_id = models.CharField(
         max_length=48, blank=True, help_text="its EVSE ID in all networks: DE*ABC*E123"
     )
+    planned_statuses = models.JSONField(
+        null=True,
+        blank=True,
+        help_text='what it will be, as a partner told: [{"starts_at", "ends_at" or null, "status"}]',
+    )
     floor_level = models.CharField(max_length=4, blank=True)
     physical_reference = models.CharField(max_length=16, blank=True, help_text="what is written on it")
     parking_restrictions = ArrayField(models.CharField(max_length=30), default=list, blank=True)

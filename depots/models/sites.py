@@ -55,6 +55,11 @@ class Depot(models.Model):
         blank=True,
         help_text='{"is_green_energy", "energy_sources", "environ_impact", "supplier_name", "energy_product_name"}',
     )
+    exceptional_hours = models.JSONField(
+        null=True,
+        blank=True,
+        help_text='where its hours differ, as a partner told: [{"starts_at", "ends_at", "is_open"}]',
+    )
     grid_limit_w = models.BigIntegerField(null=True, blank=True)
     charging_when_closed = models.BooleanField(default=True)
     fallbacks = ArrayField(

@@ -31,6 +31,7 @@ def keep_offer(partner: Partner, told: ToldOffer, *, now: datetime) -> BookingOp
         option = _locked_option(depot, told.code)
         option.calendar_at = now
         option.is_withdrawn, option.is_best_effort = told.is_removed, False
+        option.ad_hoc_places = told.ad_hoc_places
         option.calendar_version += 1
         option.save()
         option.evses.set([_evse_of(depot, told)])

@@ -14,6 +14,7 @@ from django.db import transaction
 from bookings.models import BookingOption
 from bookings.rules.tariff_bindings import Owner
 from depots.models import Connector, Depot, Evse, OpeningHours
+from depots.periods import utc_text
 from roaming import deviations
 from roaming.mirror import kept_objects, partner_tariffs, pool_prices, reservable_evses, time_zones
 from roaming.mirror.kept_objects import LOCATION
@@ -82,6 +83,10 @@ def keep_place(partner: Partner, told: ToldPlace) -> Depot:
         depot.time_zone = told.time_zone or _known_zone(depot)
         depot.charging_when_closed = told.charging_when_closed
         _describe(depot, told.description)
+        depot.exceptional_hours = [
+            {"starts_at": utc_text(span.starts_at), "ends_at": utc_text(span.ends_at), "is_open": is_open}
+            for span, is_open in told.exceptions[:MOST_TEXTS]
+        ] or None
         depot.is_withdrawn = _is_withdrawn(told)
         depot.save()
         _keep_hours(depot, told)
@@ -221,6 +226,10 @@ def _keep_evse(depot: Depot, told: ToldEvse) -> Evse:
     evse.status, evse.status_at = told.status, told.last_updated
     evse.public_id, evse.floor_level = told.public_id[:48], told.floor_level
     evse.physical_reference = told.physical_reference
+    evse.planned_statuses = [
+        {"starts_at": utc_text(since), "ends_at": utc_text(until) if until else None, "status": status.value}
+        for since, until, status in told.planned[:MOST_TEXTS]
+    ] or None
     if told.bay is not None:
         keep_bay(evse, told.bay)
     evse.save()

@@ -64,7 +64,8 @@ class ToldBay:
 
 @dataclass(frozen=True)
 class ToldEvse:
-    """`public_id` is its EVSE ID in all networks, `physical_reference` what is written on it. `is_reservable`: by RESERVE_NOW."""
+    """`public_id` is its EVSE ID in all networks, `physical_reference` what is written on it. `is_reservable`: by RESERVE_NOW.
+    `planned` is what it will be, from when and until when."""
 
     uid: str
     public_id: str
@@ -76,6 +77,7 @@ class ToldEvse:
     bay: ToldBay | None
     last_updated: datetime
     is_reservable: bool = False
+    planned: tuple[tuple[datetime, datetime | None, Evse.Status], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class ToldHours:
 
 @dataclass(frozen=True)
 class ToldPlace:
-    """A depot. `is_partial`: EVSEs that could not be read were left out, so those told are not all there are."""
+    """A depot. `is_partial`: EVSEs that could not be read were left out, so those told are not all there are. `exceptions` are
+    times for which it is open (True) or closed (False) otherwise than its hours say."""
 
     country_code: str
     party_id: str
@@ -107,6 +110,7 @@ class ToldPlace:
     description: ToldDescription
     last_updated: datetime
     is_partial: bool = False
+    exceptions: tuple[tuple[Period, bool], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class ToldSlot:
 class ToldOffer:
     """What can be booked there, whole. `terms` are columns of TermsOverride, as told: no limits of ours are kept to yet.
 
-    `evse_uid` is empty for a pool.
+    `evse_uid` is empty for a pool. `ad_hoc_places` are for who comes without a booking.
     """
 
     country_code: str
@@ -137,6 +141,7 @@ class ToldOffer:
     slots: tuple[ToldSlot, ...]
     last_updated: datetime
     tariff_codes: tuple[str, ...] = ()
+    ad_hoc_places: int | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ from roaming.ocpi.v2_3_0.bookings.statuses import CANCELLED_BY, OUR_DECISION, OU
 from roaming.ocpi.v2_3_0.bookings.token_types import token_type_out
 from roaming.ocpi.wire_object import Notes, UnreadableError
 
+# Of one offer, for who has not booked.
+MOST_PLACES = 10_000
 # Reasons an eMSP may give; any other is not ours to claim.
 OUR_REASONS = {"TRAFFIC", "BROKEN_VEHICLE", "BLOCKED", "NO_CANCELED", "UNKNOWN"}
 
@@ -136,7 +138,14 @@ def offer_in(told: schemas.BookingLocation) -> ToldOffer:
         slots=tuple(_slots_in(told.calendars)),
         last_updated=told.last_updated,
         tariff_codes=tuple(told.tariff_ids),
+        ad_hoc_places=_places_in(told.policy),
     )
+
+
+def _places_in(policy: schemas.Policy | None) -> int | None:
+    """Other numbers count no places."""
+    told = policy.ad_hoc if policy is not None else None
+    return int(told) if told is not None and 0 <= told <= MOST_PLACES else None
 
 
 def _entry_in(entry: schemas.BookingRequestStatus) -> ToldEntry:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from depots.capabilities import keeps_reservations, reads_contracts, starts_remotely, why_not
 from depots.models import ChargerCommand, Connector, Evse, OpeningHours, Organisation
+from depots.periods import Period
 from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldHours, ToldPlace
 from roaming.ocpi.v2_3_0.bookings.schemas import EvsePosition, VehicleType
 from roaming.ocpi.v2_3_0.locations import schemas
@@ -236,6 +237,7 @@ def place_in(told: schemas.Location, *, is_partial: bool) -> ToldPlace:
         description=_description_in(told),
         last_updated=told.last_updated,
         is_partial=is_partial,
+        exceptions=_exceptions_in(told.opening_times),
     )
 
 
@@ -255,6 +257,19 @@ def _hours_in(told: schemas.Hours | None) -> tuple[ToldHours, ...]:
     if told is None or told.twentyfourseven:
         return ()
     return tuple({stretch for hours in told.regular_hours for stretch in _stretches(hours)})
+
+
+def _exceptions_in(told: schemas.Hours | None) -> tuple[tuple[Period, bool], ...]:
+    """Those that end before they begin say nothing."""
+    if told is None:
+        return ()
+    both = ((told.exceptional_openings, True), (told.exceptional_closings, False))
+    return tuple(
+        (Period(one.period_begin, one.period_end), is_open)
+        for listed, is_open in both
+        for one in listed
+        if one.period_begin < one.period_end
+    )
 
 
 def _stretches(hours: schemas.RegularHours) -> Iterable[ToldHours]:
@@ -288,6 +303,10 @@ def _evse_in(told: schemas.Evse, bays: Mapping[str, schemas.Parking]) -> ToldEvs
         bay=_bay_in(*own[0]) if own else None,
         last_updated=told.last_updated,
         is_reservable="RESERVABLE" in told.capabilities,
+        planned=tuple(
+            (one.period_begin, one.period_end, OUR_EVSE_STATUS.get(one.status, Evse.Status.UNAVAILABLE))
+            for one in told.status_schedule
+        ),
     )
 
 

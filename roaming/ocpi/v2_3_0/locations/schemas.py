@@ -122,6 +122,11 @@ class RegularHours(WireObject):
     period_end: WallTime
 
 
+class ExceptionalPeriod(WireObject):
+    period_begin: Moment
+    period_end: Moment
+
+
 class Hours(SentWhole):
     """Older editions had one of the two; without either nothing is known."""
 
@@ -129,6 +134,8 @@ class Hours(SentWhole):
 
     twentyfourseven: Flag | None = None
     regular_hours: list[RegularHours] = Field(default_factory=list)
+    exceptional_openings: list[ExceptionalPeriod] = Field(default_factory=list)
+    exceptional_closings: list[ExceptionalPeriod] = Field(default_factory=list)
 
 
 class Parking(SentWhole):
