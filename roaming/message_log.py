@@ -40,10 +40,15 @@ SELECT true, '', {_VALUES} FROM set_config('synchronous_commit', 'off', true)
 KEPT = timedelta(days=14)
 KEPT_PER_PARTNER = 5_000
 LOOKED_AT = timedelta(hours=1)
+# Whoever says so much in so short a time, more than a rate usually allows, is not waited for until then.
+FLOOD, FLOOD_WITHIN = 4_000, timedelta(minutes=2)
 # Counting the rows of everybody would read them all.
 _KEEP_NEWEST = """
 DELETE FROM roaming_partnermessage m
-USING (SELECT DISTINCT partner_id FROM roaming_partnermessage WHERE at > %(since)s AND partner_id IS NOT NULL) p
+USING (
+    SELECT partner_id FROM roaming_partnermessage WHERE at > %(since)s AND partner_id IS NOT NULL
+    GROUP BY partner_id HAVING count(*) > %(many)s
+) p
 CROSS JOIN LATERAL (
     SELECT at, id FROM roaming_partnermessage WHERE partner_id = p.partner_id
     ORDER BY at DESC, id DESC OFFSET %(kept)s LIMIT 1
@@ -108,5 +113,13 @@ def forget_old(*, now: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM roaming_partnermessage WHERE at < %s", [now - KEPT])
         gone = cursor.rowcount
-        cursor.execute(_KEEP_NEWEST, {"since": now - LOOKED_AT, "kept": KEPT_PER_PARTNER})
+        cursor.execute(_KEEP_NEWEST, {"since": now - LOOKED_AT, "many": 0, "kept": KEPT_PER_PARTNER})
         return int(gone + cursor.rowcount)
+
+
+def forget_floods(*, now: datetime) -> int:
+    """Delete all but the newest few thousand of who says very much just now. Says how many went. For every minute."""
+    with connection.cursor() as cursor:
+        since = {"since": now - FLOOD_WITHIN, "many": FLOOD, "kept": KEPT_PER_PARTNER}
+        cursor.execute(_KEEP_NEWEST, since)
+        return int(cursor.rowcount)

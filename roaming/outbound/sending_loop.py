@@ -45,7 +45,7 @@ GATHER_S = 0.02
 # What a worker looks after by itself: how often, and what; in this order.
 RECURRING: dict[timedelta, tuple[Callable[..., object], ...]] = {
     timedelta(seconds=5): (guest_sessions.follow_meters, sent.give_up_at_absent),
-    timedelta(minutes=1): (traffic.sum_up, guest_sessions.follow_reservations),
+    timedelta(minutes=1): (traffic.sum_up, guest_sessions.follow_reservations, message_log.forget_floods),
     timedelta(minutes=10): (
         message_log.forget_old,
         forgetting.forget_over,

@@ -35,6 +35,21 @@ def test_of_each_partner_the_newest_messages_are_kept(monkeypatch: pytest.Monkey
     assert PartnerMessage.objects.filter(partner=None).count() == 1
 
 
+def test_of_a_flood_the_newest_messages_are_kept_within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message_log, "KEPT_PER_PARTNER", 2)
+    monkeypatch.setattr(message_log, "FLOOD", 3)
+    flood, talkative = make_partner(), make_partner()
+    for partner, count in ((flood, 4), (talkative, 3)):
+        for second in range(count):
+            at = NOW - timedelta(seconds=second)
+            PartnerMessage.objects.create(partner=partner, at=at, is_incoming=True, method="GET", url="/")
+
+    assert message_log.forget_floods(now=NOW) == 2
+
+    assert PartnerMessage.objects.filter(partner=flood).count() == 2
+    assert PartnerMessage.objects.filter(partner=talkative).count() == 3
+
+
 def test_deliveries_of_what_is_over_are_forgotten() -> None:
     """What lasts, waits, or has only just arrived is not."""
     partner = make_partner()

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from bookings.models import BookingOption
 from depots.models import Depot
-from roaming import registration
+from roaming import registering_places, registration
 from roaming.models import Delivery, Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.dialect import dialect_of
 from simulators.partner import PartnerSettings, PlatformError, SimulatedPartner
@@ -597,9 +597,7 @@ def test_a_refusal_does_not_tell_where_a_name_leads(
 def test_registrations_under_way_leave_threads_for_others(
     peer: RegisteringPeer, invitation: registration.Invitation, platform: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roaming.ocpi.v2_3_0.credentials import endpoint
-
-    monkeypatch.setattr(endpoint, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(registering_places, "MOST_AT_ONCE", 1)
     go_on, url = threading.Event(), credentials_url(invitation.token_a, platform)
     other = invite("OTH", ["EMSP"])
     peer.replies["/versions"] = Reply(status=500, wait_for=go_on)
@@ -617,6 +615,23 @@ def test_registrations_under_way_leave_threads_for_others(
     assert code(slow.result()) == (200, 3001)
     del peer.replies["/versions"]
     assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000)
+
+
+def test_a_registration_under_way_in_another_process_counts_too(
+    peer: RegisteringPeer, invitation: registration.Invitation, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever holds the places, it is a session of the database."""
+    monkeypatch.setattr(registering_places, "MOST_AT_ONCE", 1)
+    url = credentials_url(invitation.token_a, platform)
+
+    with registering_places.taken(invitation.partner.pk):
+        own = ask("POST", url, invitation.token_a, peer.credentials)
+    with registering_places.taken(10**6):
+        others = ask("POST", url, invitation.token_a, peer.credentials)
+
+    assert (code(own), code(others)) == ((405, 2000), (429, 2000))
+    assert not peer.server.asked, "nobody was called"
+    assert code(ask("POST", url, invitation.token_a, peer.credentials)) == (200, 1000), "all was given back"
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from roaming import deviations, party_roles, registration
+from roaming import deviations, party_roles, registering_places, registration
 from roaming.ocpi.auth import Caller, anybody_known, caller_of
 from roaming.ocpi.dialect import Dialect
 from roaming.ocpi.envelope import Code, RefusalError, ok, read_object
@@ -17,12 +16,7 @@ from roaming.ocpi.handshake import CannotAgree
 from roaming.ocpi.party_credentials import PartyCredentials
 from roaming.ocpi.routes import Routes
 
-# A registration calls the partner back, which may take it 20 seconds of a web thread (there are eight): half of them, and
-# one for each partner.
-MOST_AT_ONCE = 4
 routes = Routes(anybody_known)
-_under_way: set[int] = set()
-_counting = Lock()
 
 
 @routes.get()
@@ -73,23 +67,14 @@ def _agree(
 
 @contextmanager
 def _one_at_a_time(caller: Caller) -> Iterator[None]:
-    key = caller.partner.pk
-    with _counting:
-        if key in _under_way:
-            raise _busy(caller)
-        if len(_under_way) >= MOST_AT_ONCE:
-            raise RefusalError(
-                Code.CLIENT_ERROR,
-                "Others are registering; try again in a moment.",
-                http=429,
-                headers={"Retry-After": "5"},
-            )
-        _under_way.add(key)
     try:
-        yield
-    finally:
-        with _counting:
-            _under_way.discard(key)
+        with registering_places.taken(caller.partner.pk):
+            yield
+    except registering_places.UnderWay as error:
+        raise _busy(caller) from error
+    except registering_places.AllTaken as error:
+        message = "Others are registering; try again in a moment."
+        raise RefusalError(Code.CLIENT_ERROR, message, http=429, headers={"Retry-After": "5"}) from error
 
 
 def _busy(caller: Caller) -> RefusalError:
