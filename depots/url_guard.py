@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -23,8 +24,11 @@ P = TypeVar("P", bound=asyncio.Protocol)
 MAX_URL = 255  # OCPI's URL type
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-# A name server that hangs holds threads; these are not the loop's own.
-_resolving = ThreadPoolExecutor(16, thread_name_prefix="resolve")
+# A name server that hangs holds threads; these are not the loop's own. A partner may give us a new name with each message and has
+# a few messages under way, so there are many. The system's resolver, which nobody can interrupt, gives up about when we do.
+RESOLVING_THREADS = 64
+_resolving = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="resolve")
+os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
 
 
 class HostileAddress(Exception):

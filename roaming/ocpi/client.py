@@ -35,7 +35,7 @@ BOOKING_TIMEOUT_S = 10.0
 MAX_ANSWER, MAX_PAGE = 1024 * 1024, 8 * 1024 * 1024
 PARSED_AT_ONCE = 64 * 1024
 NO_CONNECTION = "there is no connection to this address"
-MAX_PAGES = 1000
+MAX_PAGES, MAX_LISTED = 1000, 1_000_000
 SHORTEST_TOKEN = 6  # what is shorter stands in any text
 MAX_NEXT_URL = 2000  # a Link repeats every filter; OCPI's 255 are for URLs in objects
 
@@ -242,15 +242,16 @@ class Http:
         Raises like `call`; a crawl that ends without raising was complete.
         """
         seen: set[str] = set()
-        page: str | None = url
+        listed, page = 0, url
         while page:
-            if page in seen or len(seen) >= MAX_PAGES:
+            if page in seen or len(seen) >= MAX_PAGES or listed > MAX_LISTED:
                 raise Unreachable("the pages of the list do not come to an end", maybe_received=False)
             seen.add(page)
             answer = await self.call(peer, "GET", page, query=query if page == url else None, most=MAX_PAGE)
             if not isinstance(answer.data, list):
                 raise Unreachable("the list is not a list", maybe_received=False)
             yield answer.data
+            listed += len(answer.data)
             page = _next_page(page, answer.headers)
 
 
@@ -349,8 +350,8 @@ def _status_code(value: Any) -> int | None:
     return value if isinstance(value, int) else None
 
 
-def _next_page(page: str, headers: httpx.Headers) -> str | None:
-    """The `next` of the Link headers, absolute. Raises Unreachable when it leads to another host."""
+def _next_page(page: str, headers: httpx.Headers) -> str:
+    """The `next` of the Link headers, absolute; empty where there is none. Raises Unreachable when it leads to another host."""
     for entry in httpx.Response(200, headers=headers).links.values():
         if "next" in str(entry.get("rel", "")).lower().split() and entry.get("url"):
             following = urljoin(page, str(entry["url"]))
@@ -360,4 +361,4 @@ def _next_page(page: str, headers: httpx.Headers) -> str | None:
                     f"the next page is on another host, {there.netloc[:80]}", maybe_received=False
                 )
             return following
-    return None
+    return ""

@@ -270,6 +270,23 @@ def test_pages_stay_on_the_host_and_come_to_an_end(link: str) -> None:
     assert len(peer.asked) == 1
 
 
+def test_pages_that_are_always_new_come_to_an_end_by_what_they_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_LISTED", 5)
+
+    def answer(asked: Asked) -> Reply:
+        offset = int(asked.query.get("offset", 0))
+        return envelope([offset, offset + 1], headers={"Link": f'</list?offset={offset + 2}>; rel="next"'})
+
+    async def crawl(http: Http) -> None:
+        async for page in http.pages(PEER, f"{peer.url}/list"):
+            assert len(page) == 2
+
+    with ScriptedPeer(answer) as peer, pytest.raises(Unreachable, match="do not come to an end"):
+        converse(crawl)
+
+    assert len(peer.asked) == 3
+
+
 def test_a_relative_link_among_others_is_followed() -> None:
     def answer(asked: Asked) -> Reply:
         link = '<first>; rel="first", <list?offset=1>; rel="next"'
@@ -348,6 +365,29 @@ def test_a_name_that_leads_home_is_refused_where_it_is_connected_to(
 
     assert asked == ["partner.example"]
     assert not failure.value.maybe_received
+
+
+def test_names_that_hang_keep_nobody_else_from_being_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as several partners have messages under way at once, each for a name of its own."""
+    over = threading.Event()
+
+    def look_up(host: str, port: int, **_: Any) -> list[Any]:
+        if host.startswith("hangs"):
+            over.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    async def ask() -> list[Any]:
+        hanging = [asyncio.ensure_future(url_guard.resolve(f"hangs{n}.example", 443)) for n in range(32)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            found = await url_guard.resolve("partner.example", 443)
+        over.set()
+        await asyncio.gather(*hanging)
+        return found
+
+    assert [str(address) for address in asyncio.run(ask())] == ["8.8.8.8"]
 
 
 def test_numbers_in_odd_notations_are_resolved_and_checked(settings: Any) -> None:
