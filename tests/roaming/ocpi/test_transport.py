@@ -304,6 +304,20 @@ def test_json_that_is_no_request_is_a_2001(caller: Caller, body: bytes) -> None:
     assert code(caller.post(BOOKINGS, body)) == (200, 2001)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"request_id": "a", "request_id": "b"}', "request_id: stands there twice"),
+        (b'{"period": {"start_from": 1, "x": 2, "start_from": 3}}', "start_from: stands there twice"),
+        (b'{"\\ud800": 1, "\\ud800": 2}', "A field stands there twice."),
+    ],
+)
+def test_of_a_field_that_stands_there_twice_neither_counts(caller: Caller, body: bytes, said: str) -> None:
+    answer = caller.post(BOOKINGS, body)
+
+    assert (code(answer), answer.json()["status_message"]) == ((200, 2001), said)
+
+
 def test_a_body_beyond_a_mebibyte_is_refused(caller: Caller) -> None:
     fits = b'"' + b"x" * (1024 * 1024 - 2) + b'"'
 
