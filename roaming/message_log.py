@@ -120,6 +120,5 @@ def forget_old(*, now: datetime) -> int:
 def forget_floods(*, now: datetime) -> int:
     """Delete all but the newest few thousand of who says very much just now. Says how many went. For every minute."""
     with connection.cursor() as cursor:
-        since = {"since": now - FLOOD_WITHIN, "many": FLOOD, "kept": KEPT_PER_PARTNER}
-        cursor.execute(_KEEP_NEWEST, since)
+        cursor.execute(_KEEP_NEWEST, {"since": now - FLOOD_WITHIN, "many": FLOOD, "kept": KEPT_PER_PARTNER})
         return int(cursor.rowcount)
