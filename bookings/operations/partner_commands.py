@@ -39,12 +39,7 @@ def stop_at_partner(
     *, booking_id: int, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> PartnerCommand:
     """Have the partner end the session of a booking at its depot. Raises NotAtPartner, WrongStatus, ChangedMeanwhile."""
-    with calendars.one_operation():
-        booking = _locked(booking_id, seen_version)
-        session = session_there(booking)
-        if not session:
-            raise WrongStatus(booking.status, "stopped", "The partner has told of nothing that charges now.")
-        return _command(booking, Kind.STOP, session, actor, now)
+    return _of_session(Kind.STOP, booking_id, seen_version, actor, now)
 
 
 def unlock_at_partner(
@@ -113,11 +108,10 @@ def why_not_start_there(booking: Booking, *, now: datetime) -> None:
         raise NotYetStartable
 
 
-def session_there(booking: Booking) -> str:
-    """The partner's name of the session that uses the booking now; empty where none is known."""
+def session_there(booking: Booking) -> RemoteSession | None:
+    """The session that uses the booking now; None where none is known."""
     running = booking.remote_sessions.filter(status__in=[SessionStatus.CHARGING, SessionStatus.WAITING])
-    newest = running.order_by("-started_at").first()
-    return newest.remote_id if newest is not None else ""
+    return running.order_by("-started_at").first()
 
 
 def plug_there(booking: Booking) -> RemoteSession | None:
@@ -177,9 +171,10 @@ def _of_session(
     with calendars.one_operation():
         booking = _locked(booking_id, seen_version)
         session = session_there(booking)
-        if not session:
-            raise WrongStatus(booking.status, "limited", "The partner has told of nothing that charges now.")
-        return _command(booking, kind, session, actor, now, {"power_w": power_w})
+        if session is None:
+            done = "stopped" if kind == Kind.STOP else "limited"
+            raise WrongStatus(booking.status, done, "The partner has told of nothing that charges now.")
+        return _command(booking, kind, session.remote_id, actor, now, {"power_w": power_w})
 
 
 def _take_over(command: PartnerCommand, allowed: dict[str, Any] | None) -> None:

@@ -59,7 +59,7 @@ class PartnerNotes:
         held = {one.pk: None for offer in offers if offer.quote for one in offer.quote.tariffs if one}
         for text, url in dict.fromkeys(self._words[pk] for pk in held if pk in self._words):
             if text or url:
-                yield PartnerNote("info-circle", text or "The partner explains its prices.", url)
+                yield PartnerNote("info-circle", text, url)
 
 
 def planned(offer: SlotOffer) -> str:
@@ -83,16 +83,15 @@ def _hours(told: Iterable[dict[str, Any]], period: Period, depot: Depot) -> Iter
     for one in told:
         span = Period(datetime.fromisoformat(one["starts_at"]), datetime.fromisoformat(one["ends_at"]))
         if span.overlaps(period.widened(AROUND, AROUND)):
-            words = "Open beyond its hours" if one["is_open"] else "Closed"
+            words = "Also open" if one["is_open"] else "Closed"
             times = [wording.local(moment, period, depot) for moment in (span.starts_at, span.ends_at)]
-            yield PartnerNote("clock", f"{words} from {times[0]} until {times[1]}, the partner says.")
+            yield PartnerNote("clock", f"{words} {times[0]}–{times[1]}")
 
 
 def _places(offers: Sequence[SlotOffer]) -> Iterator[PartnerNote]:
     told = {offer.option.pk: offer.option.ad_hoc_places for offer in offers if offer.is_hint}
     if number := sum(places or 0 for places in told.values()):
-        words = "place is" if number == 1 else "places are"
-        yield PartnerNote("truck", f"{number} {words} for vehicles without a booking.")
+        yield PartnerNote("truck", f"{number} {'place' if number == 1 else 'places'} without a booking")
 
 
 def _text(told: Any) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bookings.models import Booking, BookingStatus, PartnerCommand, RemoteSession, SessionStatus
-from bookings.operations.partner_commands import plug_there
+from bookings.models import Booking, BookingStatus, PartnerCommand, RemoteSession
+from bookings.operations.partner_commands import plug_there, session_there
 from bookings.pages import access
 from bookings.pages.remote_control import SHOWN_FOR
 from bookings.partner_control import offered
@@ -47,8 +47,7 @@ def partner_session(user: access.Person, booking: Booking, *, now: datetime) -> 
     ):
         return None
     kinds, plug = offered(booking), plug_there(booking)
-    running = booking.remote_sessions.filter(status__in=[SessionStatus.CHARGING, SessionStatus.WAITING])
-    session = running.order_by("-started_at").first()
+    session = session_there(booking)
     takes_limits = session is not None and Kind.LIMIT in kinds
     unlocks = Kind.UNLOCK in kinds and plug is not None and _is_recent(plug, now)
     if not takes_limits and not unlocks:

@@ -15,6 +15,7 @@ from simulators.partner.hub_clients import MODULE as CLIENT_INFOS
 from simulators.partner.ocpi_format import Json, Party, Refusal, envelope, read_body, routed_party, routing
 from simulators.partner.partner_settings import PartnerSettings
 from simulators.partner.requests import Request, RoutedAnswer, page_of
+from simulators.partner.router import configuration
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,11 @@ class HubRouter:
     def _of_the_hub(self, request: Request, member: Member, authorization: str) -> RoutedAnswer | None:
         """Configuration modules, which are not routed; None for what is for others. Raises Refusal."""
         spoken = self.settings.version
-        match request.path:
-            case ["ocpi", "versions"] if request.method == "GET":
-                return RoutedAnswer([{"version": spoken, "url": f"{self.url}/ocpi/{spoken}"}])
-            case ["ocpi", version] if version == spoken and request.method == "GET":
-                return RoutedAnswer({"version": spoken, "endpoints": self._endpoints()})
-            case ["ocpi", version, "credentials"] if version == spoken:
-                answer = member.registration.answer(request.method, request.caller, request.body)
+        configured = configuration(request, spoken, self.url, self._endpoints(), member.registration)
+        if configured is not None:
+            if request.path[-1] == "credentials":
                 self.infos.refresh()
-                return RoutedAnswer(answer)
+            return configured
         member.registration.registered_caller(request.caller, authorization)
         if request.path == ["ocpi", spoken, CLIENT_INFOS] and request.method == "GET":
             return page_of(request, self.infos.listed(member))

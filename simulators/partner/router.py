@@ -12,6 +12,20 @@ from simulators.partner.registering import Registration
 from simulators.partner.requests import Module, Request, RoutedAnswer
 
 
+def configuration(
+    request: Request, version: str, url: str, endpoints: list[Json], registration: Registration
+) -> RoutedAnswer | None:
+    """Versions, details and credentials, which are never routed; None for what is of other modules. Raises Refusal."""
+    match request.path:
+        case ["ocpi", "versions"] if request.method == "GET":
+            return RoutedAnswer([{"version": version, "url": f"{url}/ocpi/{version}"}])
+        case ["ocpi", named] if named == version and request.method == "GET":
+            return RoutedAnswer({"version": version, "endpoints": endpoints})
+        case ["ocpi", named, "credentials"] if named == version:
+            return RoutedAnswer(registration.answer(request.method, request.caller, request.body))
+    return None
+
+
 @dataclass(frozen=True)
 class Router:
     settings: PartnerSettings
@@ -42,13 +56,9 @@ class Router:
 
     def _route(self, request: Request, addressed: tuple[str, str] | None, authorization: str) -> RoutedAnswer:
         spoken = self.settings.version
-        match request.path:
-            case ["ocpi", "versions"] if request.method == "GET":
-                return RoutedAnswer([{"version": spoken, "url": f"{self.url}/ocpi/{spoken}"}])
-            case ["ocpi", version] if version == spoken and request.method == "GET":
-                return RoutedAnswer({"version": spoken, "endpoints": self._endpoints()})
-            case ["ocpi", version, "credentials"] if version == spoken:
-                return RoutedAnswer(self.registration.answer(request.method, request.caller, request.body))
+        configured = configuration(request, spoken, self.url, self._endpoints(), self.registration)
+        if configured is not None:
+            return configured
         self.registration.registered_caller(request.caller, authorization)
         if addressed is not None and addressed not in self.settings.parties:
             raise Refusal(2001, f"{'*'.join(addressed)} is no party here", 404)
