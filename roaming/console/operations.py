@@ -16,6 +16,7 @@ from roaming.mirror import reservable_evses
 from roaming.mirror.reservable_evses import is_best_effort
 from roaming.models import Delivery, Partner, PartnerEvent, PartnerObject, PartnerPull
 from roaming.outbound import pull_plan
+from roaming.outbound.doubts import doubted
 from roaming.outbound.waking import wake_sender
 from roaming.registration import resume
 from roaming.switches import SWITCHES
@@ -120,7 +121,7 @@ def send_again(act: Act, delivery_id: int) -> Delivery:
         row = _delivery(act, delivery_id)
         if row.kind == Delivery.Kind.REQUEST:
             raise ChangedMeanwhile("An ask is not sent again: the booking shows what came of it.")
-        row.delivered = {**row.delivered, "digest": ""} if row.delivered else None
+        row.delivered = doubted(row.delivered) if row.delivered else None
         row.delivered_version, row.next_try_at, row.attempts, row.was_refused = 0, act.now, 0, False
         row.save(update_fields=["delivered", "delivered_version", "next_try_at", "attempts", "was_refused"])
         note(act, Kind.SENT_AGAIN, f"{row.get_kind_display()} {row.object_id}")

@@ -19,6 +19,11 @@ class CallFailed(Exception):
     is_behind_hub: bool = False
 
     @property
+    def may_have_arrived(self) -> bool:
+        """Whether the partner may have done what it was asked, whatever it said."""
+        return True
+
+    @property
     def is_silence(self) -> bool:
         """Whether it counts against the partner as a whole."""
         return not self.is_behind_hub
@@ -39,6 +44,10 @@ class Unreachable(CallFailed):
         self.maybe_received, self.is_behind_hub = maybe_received, is_behind_hub
         self.public = public or reason
 
+    @property
+    def may_have_arrived(self) -> bool:
+        return self.maybe_received
+
 
 class Refused(CallFailed):
     """A readable no: an HTTP error, or OCPI status 2xxx to 4xxx. `excerpt` is of a body that is no envelope."""
@@ -56,6 +65,10 @@ class Refused(CallFailed):
     @property
     def is_silence(self) -> bool:
         return super().is_silence and self.is_their_fault
+
+    @property
+    def may_have_arrived(self) -> bool:
+        return not self.surely_undelivered
 
     @property
     def surely_undelivered(self) -> bool:

@@ -35,6 +35,7 @@ from roaming.outbound.delivery_rules import (
     RESTED_AT,
     RULES,
 )
+from roaming.outbound.doubts import DOUBTED, doubted
 
 # Longer than any call may take (client.py), short enough that a kill is not noticed.
 LEASE = timedelta(seconds=30)
@@ -84,7 +85,8 @@ WITH due AS MATERIALIZED (
     ) d
     LIMIT %(room)s
 )
-UPDATE roaming_delivery d SET leased_until = %(until)s
+UPDATE roaming_delivery d SET leased_until = %(until)s,
+    delivered = CASE WHEN d.leased_until IS NULL OR d.kind = 'request' THEN d.delivered ELSE {DOUBTED.format(row="d")} END
 FROM picked WHERE d.id = picked.id
 RETURNING d.id, d.partner_id, d.kind, d.object_id, d.wanted_version
 """  # noqa: S608 - made of constants
@@ -246,7 +248,9 @@ def _settle(delivered: list[Delivered], at: datetime | None, *, locking: str = "
         return {delivery_id for (delivery_id,) in cursor.fetchall()}
 
 
-def failed(lease: Lease, failure: CallFailed, *, to_party: Party | None = None, now: datetime) -> None:
+def failed(
+    lease: Lease, failure: CallFailed, *, to_party: Party | None = None, was_sent: bool = True, now: datetime
+) -> None:
     """Try again later. A no counts against the object, silence against the partner; many different noes do too. What a hub
     cannot pass on waits for the party it is for."""
     is_no = isinstance(failure, Refused) and not failure.is_silence
@@ -262,7 +266,18 @@ def failed(lease: Lease, failure: CallFailed, *, to_party: Party | None = None, 
         row.last_error = f"{reason}{failure}"[:300].replace("\x00", "")
         row.leased_until = None
         row.next_try_at = now + pause(row.attempts)
-        row.save(update_fields=["attempts", "was_refused", "last_error", "leased_until", "next_try_at"])
+        if was_sent and failure.may_have_arrived:
+            row.delivered = doubted(row.delivered)
+        row.save(
+            update_fields=[
+                "attempts",
+                "was_refused",
+                "last_error",
+                "leased_until",
+                "next_try_at",
+                "delivered",
+            ]
+        )
         _count_failure(partner, failure, counts=counts, now=now)
 
 
@@ -273,13 +288,16 @@ def postpone(*leases: Lease, until: datetime, reason: str = "") -> None:
         _ours(lease).update(leased_until=None, next_try_at=until, last_error=reason[:300])
 
 
-def release(lease: Lease, *, now: datetime, error: str = "") -> None:
+def release(lease: Lease, *, was_sent: bool = False, now: datetime, error: str = "") -> None:
     """Give a delivery back after a fault of our own; it is tried again after a pause, and the partner is not blamed."""
-    _ours(lease).update(
+    row = _ours(lease)
+    in_doubt = {"delivered": doubted(row.values_list("delivered", flat=True).first())} if was_sent else {}
+    row.update(
         leased_until=None,
         attempts=F("attempts") + 1,
         next_try_at=now + timedelta(seconds=FIRST_PAUSE_S * 2),
         last_error=error[:300].replace("\x00", ""),
+        **in_doubt,
     )
 
 

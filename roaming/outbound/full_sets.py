@@ -12,6 +12,7 @@ from bookings.models import Booking, BookingOption, BookingStatus, TariffVersion
 from roaming import access, published_invoices, published_tokens
 from roaming.models import Delivery, Partner
 from roaming.outbound.deliveries import unlocked
+from roaming.outbound.doubts import DOUBTED
 from roaming.seen_tariffs import seen_tariffs
 
 Kind = Delivery.Kind
@@ -26,7 +27,7 @@ LIVE = (BookingStatus.REQUESTED, BookingStatus.CONFIRMED, BookingStatus.CHARGING
 
 # Rows of many partners are written in the order of their keys (deliveries.py). A partner that begins anew has nothing of ours;
 # of one that is told all again nobody knows what it has, but what it was ever told it may have.
-_WANT = """
+_WANT = f"""
 INSERT INTO roaming_delivery
     (partner_id, kind, object_id, wanted_version, delivered_version, next_try_at, attempts, last_error, was_refused)
 SELECT %(partner)s, u.kind, u.id, u.version, 0, %(now)s, 0, '', false
@@ -35,10 +36,11 @@ ORDER BY u.kind, u.id
 ON CONFLICT (partner_id, kind, object_id) DO UPDATE
 SET wanted_version = greatest(roaming_delivery.wanted_version, EXCLUDED.wanted_version), delivered_version = 0,
     next_try_at = EXCLUDED.next_try_at, attempts = 0, was_refused = false,
-    delivered = CASE WHEN roaming_delivery.delivered IS NOT NULL AND NOT %(anew)s THEN '{"digest": ""}'::jsonb END
+    delivered = CASE WHEN roaming_delivery.delivered IS NOT NULL AND NOT %(anew)s
+        THEN {DOUBTED.format(row="roaming_delivery")} END
 WHERE roaming_delivery.delivered_at IS NULL OR %(sent_before)s::timestamptz IS NULL
     OR roaming_delivery.delivered_at < %(sent_before)s::timestamptz
-"""
+"""  # noqa: S608 - made of constants
 
 
 def want_all(partner: Partner, *, anew: bool, sent_before: datetime | None = None, now: datetime) -> None:

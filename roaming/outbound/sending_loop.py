@@ -164,23 +164,28 @@ class _Loop:
         for push in written:
             self._start(self._send(push) if push.take is None else self._send_once(push, push.take))
 
-    async def _give_back(self, lease: Lease, fault: Exception) -> None:
+    async def _give_back(self, lease: Lease, fault: Exception, *, was_sent: bool = False) -> None:
         logger.error("delivery failed", delivery=lease.delivery_id, exc_info=fault)
-        await self._in_thread(deliveries.release, lease, now=self.clock(), error=f"our fault: {fault!r}")
+        error = f"our fault: {fault!r}"
+        await self._in_thread(deliveries.release, lease, was_sent=was_sent, now=self.clock(), error=error)
 
     async def _send(self, push: Push) -> None:
         """A yes is settled with the others that came at the same moment."""
         lease: Lease | None = push.lease
+        was_sent = False
         try:
             if push.probe and (lease := await self._held(push.lease)):
                 await self._http.call(push.peer.unrouted(), "GET", push.probe)
             if lease and (lease := await self._held(lease)):
+                was_sent = True
                 location = await self._call(push)
         except CallFailed as failure:
             ours, party = lease or push.lease, push.peer.to_party
-            await self._in_thread(deliveries.failed, ours, failure, to_party=party, now=self.clock())
+            await self._in_thread(
+                deliveries.failed, ours, failure, to_party=party, was_sent=was_sent, now=self.clock()
+            )
         except Exception as fault:
-            await self._give_back(lease or push.lease, fault)
+            await self._give_back(lease or push.lease, fault, was_sent=was_sent)
         else:
             if lease:
                 self._delivered.append(Delivered(lease, push.digest, location))

@@ -98,7 +98,7 @@ def _without_today(offers: dict[str, Any]) -> dict[str, Any]:
                 one["start_date_time"] = max(one["start_date_time"], first)
                 one["end_date_time"] = min(one["end_date_time"], last)
             calendar["available_timeslots"] = slots
-            calendar["begin_from"] = first
+            calendar["begin_from"], calendar["end_before"] = first, last
     return offers
 
 

@@ -13,7 +13,7 @@ from bookings.billing.cdrs import Issue, credit, lock, reissue
 from bookings.models import ChargeDetailRecord
 from bookings.pricing.bills import Bill
 from roaming.models import Delivery, Partner
-from roaming.ocpi.call_failures import Refused, Unreachable
+from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import CIRCUIT_OPENS_AT
 from roaming.outbound.earlier import AT_THE_LATEST, REFUSED_FOR, SOON
@@ -175,6 +175,44 @@ def test_who_is_back_is_told_first_what_it_refused_while_it_refused_all(partner:
 
     row = fresh(session)
     assert (row.next_try_at, row.attempts, row.was_refused) == (later, 20, True)
+
+
+def test_what_is_not_known_to_be_there_is_sent_again_though_it_is_as_it_was_last_told(
+    partner: Partner,
+) -> None:
+    """Told, changed without a yes to that, changed back: the partner may have either."""
+    row = Delivery.objects.get(kind=Kind.SESSION)
+    fates: dict[str, tuple[Exception | None, bool, str]] = {
+        "no answer": (Unreachable("no answer in time"), True, "RFID 04#"),
+        "a no": (Refused(200, 2000, "no"), True, "RFID 04#"),
+        "a fault of ours": (None, True, "RFID 04#"),
+        "a probe without an answer": (Unreachable("no answer in time"), False, "RFID 04#abc"),
+        "no connection": (Unreachable("refused", maybe_received=False), True, "RFID 04#abc"),
+        "a hub without the party": (Refused(200, 4003, "away"), True, "RFID 04#abc"),
+    }
+    for name, (failure, was_sent, digest) in fates.items():
+        Delivery.objects.filter(pk=row.pk).update(
+            next_try_at=NOW, leased_until=None, delivered={"digest": "RFID 04#abc"}
+        )
+        [lease] = deliveries.claim(room=1, kinds=[Kind.SESSION], now=NOW)
+        if isinstance(failure, CallFailed):
+            deliveries.failed(lease, failure, was_sent=was_sent, now=NOW)
+        else:
+            deliveries.release(lease, was_sent=was_sent, now=NOW)
+        assert fresh(row).delivered == {"digest": digest}, name
+
+
+def test_what_a_killed_worker_may_have_sent_is_in_doubt_too(partner: Partner) -> None:
+    row = Delivery.objects.get(kind=Kind.SESSION)
+    for told, doubted in (
+        ({"digest": "abc", "location": "here"}, {"digest": "", "location": "here"}),
+        (None, {"digest": ""}),
+    ):
+        Delivery.objects.filter(pk=row.pk).update(leased_until=None, delivered=told)
+        deliveries.claim(room=1, kinds=[Kind.SESSION], now=NOW)
+        assert fresh(row).delivered == told
+        deliveries.claim(room=1, kinds=[Kind.SESSION], now=NOW + deliveries.LEASE)
+        assert fresh(row).delivered == doubted
 
 
 def test_what_a_hub_cannot_pass_on_waits_for_its_party(partner: Partner) -> None:
