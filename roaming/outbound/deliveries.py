@@ -53,6 +53,7 @@ _PAUSE = f"make_interval(secs => least({FIRST_PAUSE_S} * 2 ^ least(d.attempts - 
 # Each partner is asked first whether anything is due, by one probe of an index; what waits for those that are away is not looked
 # at. Of each of the others the first in the order of their kinds, without those that are held up or rest (delivery_rules.py). Of
 # a paused one only our asks, which are given up when their time is over, paused or not (our_requests.py), and commands, at once.
+# What the worker of a lease that ran out may have sent is in doubt.
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
     SELECT p.id, p.failures, p.paused_at
