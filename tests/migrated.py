@@ -1,4 +1,5 @@
-"""A database as `migrate` leaves it, kept with the test runs' own server: each process of a run begins with a copy of it.
+"""A database as `migrate` leaves it, kept with the test runs' own server: each process of a run begins with a copy of it, and
+so do installations that tests share.
 
 Migrating an empty database takes a core half a minute, a copy a second. `python -m tests.migrated` makes it beforehand, as
 `make test` does while the checks run. A server that DATABASE_URL names is left as it is.
@@ -21,9 +22,11 @@ from django.core.management import call_command
 from django.db import connection
 
 from config.embedded import postgres
+from config.embedded.cluster import DATABASE, OWNER
 
 PREFIX = "migrated_"
 UNFINISHED = f"{PREFIX}unfinished"
+DUMPED = f"{PREFIX}dumped"
 # Modules of ours that a migration takes something from: it changes with them.
 _IMPORTED = re.compile(r"^\s*(?:from|import) ((?:config|roaming|bookings|depots)\.[\w.]+)", re.MULTILINE)
 
@@ -38,6 +41,29 @@ def migrated_database() -> str:
         if name not in kept:
             _make(name, instead_of=kept)
     return name
+
+
+def fill_with_migrated(var: Path) -> None:
+    """Make the embedded database of an installation that has none yet as `migrate` leaves it."""
+    if "DATABASE_URL" in os.environ:
+        return
+    source, target = postgres.use(settings.BERTH_VAR, durable=False), postgres.EmbeddedServer(var)
+    migrated = migrated_database()
+    target.join()
+    target.start()
+    dump = target.sockets / "migrated.sql"
+    with (settings.BERTH_VAR / "migrated.lock").open("w") as lock, connection._nodb_cursor() as cursor:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cursor.execute(f"DROP DATABASE IF EXISTS {DUMPED} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {DUMPED} TEMPLATE {migrated}")
+        source.programs.run("pg_dump", *_at(source, DUMPED), "--file", dump)
+        cursor.execute(f"DROP DATABASE {DUMPED}")
+    target.programs.run("psql", *_at(target, DATABASE), "-v", "ON_ERROR_STOP=1", "--quiet", "--file", dump)
+    target.leave()
+
+
+def _at(server: postgres.EmbeddedServer, database: str) -> tuple[str | Path, ...]:
+    return "-h", server.sockets, "-U", OWNER, "-d", database
 
 
 def _digest_of_migrations() -> str:

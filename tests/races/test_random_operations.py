@@ -49,7 +49,7 @@ STEPS = 40
 GRID_W = 900_000
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_the_truths_hold_whatever_happens_at_once(seed):
     _yard()
 
@@ -68,7 +68,7 @@ def test_the_truths_hold_whatever_happens_at_once(seed):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(10, 30))
+@pytest.mark.parametrize("seed", [2, *range(10, 30)])
 def test_the_truths_hold_over_many_seeds(seed):
     test_the_truths_hold_whatever_happens_at_once(seed)
 

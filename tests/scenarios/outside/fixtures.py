@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
+from tests.migrated import fill_with_migrated
 from tests.scenarios.outside.berth import Berth, free_port
 from tests.scenarios.outside.charger import Charger, Charger16, Charger21, Charger201
 from tests.scenarios.outside.partner import Network
@@ -31,7 +33,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def outside(shared_folder: Path) -> Iterator[Berth]:
+def outside(shared_folder: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Berth]:
     """A running demo without simulators. The first process that needs it starts it, and waits in the end for the rest."""
     if "OUTSIDE_VAR" in os.environ:  # one that runs already, while a test is being written
         yield Berth(Path(os.environ["OUTSIDE_VAR"]), os.environ["OUTSIDE_HTTP"], os.environ["OUTSIDE_OCPP"])
@@ -42,6 +44,8 @@ def outside(shared_folder: Path) -> Iterator[Berth]:
         if is_first:
             berth = Berth(shared_folder / "var", f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
             try:
+                with django_db_blocker.unblock():
+                    fill_with_migrated(berth.var)
                 berth.start()
             except BaseException:
                 berth.stop()
