@@ -14,6 +14,7 @@ from bookings.models import Booking, BookingOption
 from depots.models import Organisation
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerMessage
+from roaming.outbound.deliveries import CIRCUIT_OPENS_AT
 from simulators.hub import HubParty, SimulatedHub
 from simulators.partner import PartnerSettings, SimulatedPartner
 from tests.factories import (
@@ -28,12 +29,14 @@ from tests.factories import (
     make_vehicle,
     slot,
 )
+from tests.roaming.outbound.away_day import nothing_can_be_sent, tell_the_rest
 from tests.roaming.outbound.test_our_requests import all_read, settled
 from tests.roaming.partners import VERSIONS
 from tests.roaming.running import RunningSender, eventually, fresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SITES, TRUCKS, OTHERS = ("FR", "SIT"), ("SE", "TRK"), ("DK", "OTH")
+BEHIND = (SITES, ("CPO",)), (TRUCKS, ("EMSP",)), (OTHERS, ("EMSP",))
 
 
 class Connected(NamedTuple):
@@ -65,8 +68,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, platform: str) -> Iterat
     settings = PartnerSettings(
         tmp_path / "hub.json", country_code="NL", party_id="HUB", name="Hub", version=version
     )
-    parties = HubParty(*SITES, ("CPO",)), HubParty(*TRUCKS, ("EMSP",)), HubParty(*OTHERS, ("EMSP",))
-    with SimulatedHub(settings, parties) as running:
+    with SimulatedHub(settings, tuple(HubParty(*party, roles) for party, roles in BEHIND)) as running:
         yield running
 
 
@@ -100,11 +102,11 @@ def ask_there(fleet: Organisation, **changes: Any) -> Booking:
     return book_slot(fleet=fleet, option=option, **{**wish, **changes})
 
 
-def ask_here(trucks: SimulatedPartner, hour: int = 12) -> Booking:
+def ask_here(trucks: SimulatedPartner, hour: int = 12, day: int = 0) -> Booking:
     """Of a fleet behind the hub, at our depot."""
     offer = offered(trucks)
     assert offer is not None
-    raw = trucks.emsp.ask(offer, at(hour), at(hour + 1))
+    raw = trucks.emsp.ask(offer, at(hour, day=day), at(hour + 1, day=day))
     assert raw["reservation_status"] == "RESERVED"
     return Booking.objects.get(reference=raw["id"])
 
@@ -191,3 +193,40 @@ def test_a_network_that_goes_away_behind_the_hub_is_asked_once_it_is_back(
         booking = eventually(settled(booking, "confirmed"))
 
         assert list(back.desk.bookings()) == [booking.remote_id]
+
+
+def test_a_hub_that_was_away_for_a_day_passes_on_what_all_behind_it_have_missed(
+    connected: Connected, clock: Any
+) -> None:
+    hub, row, _, trucks, others = connected
+    bookings = [ask_here(one, 12, day=day) for day, one in ((2, trucks), (3, others))]
+    eventually(lambda: connected.is_quiet)
+    told = {booking.pk: told_of(booking) for booking in bookings}
+    hub.stop()
+
+    for hour in range(13, 19):
+        clock.shift(timedelta(hours=4))
+        for day, booking in enumerate(bookings, start=2):
+            change_slot(
+                booking_id=booking.pk, period=slot(hour, hour + 1, day=day), by="depot", actor=DISPATCHER,
+                now=timezone.now(),
+            )  # fmt: skip
+        eventually(nothing_can_be_sent)
+    assert fresh(row).failures >= CIRCUIT_OPENS_AT
+
+    with SimulatedHub(hub.settings, tuple(HubParty(*party, roles) for party, roles in BEHIND)) as back:
+        clock.shift(timedelta(minutes=16))
+        eventually(lambda: begins(back.partners[1], bookings[0]).startswith("2030-01-17T18"))
+        eventually(lambda: begins(back.partners[2], bookings[1]).startswith("2030-01-18T18"))
+        tell_the_rest(clock)
+
+        assert {booking.pk: told_of(booking) - told[booking.pk] for booking in bookings} == dict.fromkeys(
+            told, 1
+        )
+        assert fresh(row).failures == 0
+
+
+def told_of(booking: Booking) -> int:
+    """How often its partner has taken it."""
+    said = PartnerMessage.objects.filter(is_incoming=False, method="PUT", outcome=PartnerMessage.Outcome.OK)
+    return said.filter(url__endswith=f"/{booking.reference}").count()
