@@ -25,7 +25,7 @@ SECOND = timedelta(seconds=1)
 
 
 def run(names: list[str]) -> Iterator[Result]:
-    few, many = (_measure(count) for count in (FEW, MANY))
+    few, many = (measure(count) for count in (FEW, MANY))
     detail = {
         f"{name}_{count}": cost for count, costs in ((FEW, few), (MANY, many)) for name, cost in costs.items()
     }
@@ -33,24 +33,24 @@ def run(names: list[str]) -> Iterator[Result]:
     yield Result("power_plan", grown, GOAL, detail)
 
 
-def _measure(count: int) -> dict[str, dict[str, float]]:
+def measure(count: int) -> dict[str, dict[str, float]]:
     from tests.factories import NOW
 
-    depot, evses = _site(count)
-    _charge(evses[:-1])
-    costs = {"all_told": _plan(depot, NOW + SECOND)}
+    depot, evses = site(count)
+    charge(evses[:-1])
+    costs = {"all_told": plan(depot, NOW + SECOND)}
     now = NOW
-    while _all_answer(now):
+    while all_answer(now):
         now += 3 * SECOND
-        _plan(depot, now)
-    quiet = [_plan(depot, now + round_ * SECOND) for round_ in range(1, ROUNDS + 1)]
+        plan(depot, now)
+    quiet = [plan(depot, now + round_ * SECOND) for round_ in range(1, ROUNDS + 1)]
     costs["nobody_told"] = min(quiet, key=lambda cost: cost["cpu_ms"])
-    _charge(evses[-1:])
-    costs["one_came"] = _plan(depot, now + 10 * SECOND)
+    charge(evses[-1:])
+    costs["one_came"] = plan(depot, now + 10 * SECOND)
     return costs
 
 
-def _site(count: int) -> tuple[Depot, list[Evse]]:
+def site(count: int) -> tuple[Depot, list[Evse]]:
     """Half of what all of them could take together; some booked for later."""
     from tests.factories import NOW, make_charger, make_depot, make_evse
 
@@ -76,7 +76,7 @@ def _book(evse: Evse) -> None:
     book_slot(fleet=vehicle.fleet, vehicle=vehicle, option=option_of(evse), period=slot(13, 14), now=NOW)
 
 
-def _charge(evses: list[Evse]) -> None:
+def charge(evses: list[Evse]) -> None:
     from depots import operations as depots
     from tests.factories import NOW
 
@@ -85,7 +85,7 @@ def _charge(evses: list[Evse]) -> None:
         depots.start_session(charger_id=evse.charger_id or 0, start=begun, now=NOW)
 
 
-def _plan(depot: Depot, now: datetime) -> dict[str, float]:
+def plan(depot: Depot, now: datetime) -> dict[str, float]:
     from bookings import smart_charging
 
     began = time.process_time()
@@ -104,7 +104,7 @@ def _waiting() -> Any:
     return ChargerCommand.objects.filter(state="queued")
 
 
-def _all_answer(now: datetime) -> bool:
+def all_answer(now: datetime) -> bool:
     """Every charger takes what it was told. Whether any was told."""
     from django.db.models import F
 
@@ -112,5 +112,5 @@ def _all_answer(now: datetime) -> bool:
 
     sent = ChargingProfile.objects.filter(sent_w__isnull=False)
     sent.update(accepted_w=F("sent_w"), accepted_steps=F("sent_steps"), accepted_at=now, verified_at=now)
-    sent.update(sent_w=None, sent_steps=[], sent_at=None)
+    sent.update(sent_w=None, sent_steps=[], sent_at=None, unclear_w=None, unclear_steps=[])
     return bool(_waiting().update(state="answered", answer="accepted", answered_at=now))

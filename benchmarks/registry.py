@@ -36,8 +36,11 @@ MODULES = {
     "price_sessions": "price_sessions",
     "power_day": "power_day",
     "power_plan": "power_plan",
+    "power_limits": "power_limits",
 }
-ON_DEMAND: frozenset[str] = frozenset({"power_day", "power_plan", "search_growth", "search_vs_sql"})
+ON_DEMAND: frozenset[str] = frozenset(
+    {"power_day", "power_limits", "power_plan", "search_growth", "search_vs_sql"}
+)
 
 
 def chosen(only: list[str]) -> dict[str, list[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from operator import itemgetter
 
 from django.db import models
 
@@ -16,8 +17,8 @@ from depots.models import ChargingSession
 class SessionLimit(models.Model):
     """A wish of whose customer charges: it lowers what the depot's plan gives the session, and never raises it.
 
-    `steps` are [[moment, watts]…], ever later. Before the first of them and from `ends_at` on nothing is wished; lifted, there
-    are none. `least_w` is what the vehicle charges with at least. `serial` counts what was asked; while `is_awaited` nobody
+    `steps` are [[moment in UTC, watts]…], ever later. Before the first of them and from `ends_at` on nothing is wished; lifted,
+    there are none. `least_w` is what the vehicle charges with at least. `serial` counts what was asked; while `is_awaited` nobody
     knows whether the charger keeps the last of it. Of one that `was_kept` once its customer hears whenever `given_w`, what the
     EVSE may give by what stands at its charger, is another.
     """
@@ -33,21 +34,12 @@ class SessionLimit(models.Model):
     was_kept = models.BooleanField(default=False)
     given_w = models.BigIntegerField(null=True, blank=True)
 
-    _read: tuple[list[list[Any]], list[Step]] | None = None
-
     def __str__(self) -> str:
         return f"{self.session_id}: {self.steps}"
 
-    @property
-    def schedule(self) -> list[Step]:
-        """Read once for all that is asked of one wish: it may have a thousand steps."""
-        if self._read is None or self._read[0] is not self.steps:
-            self._read = self.steps, [Step(datetime.fromisoformat(at), watts) for at, watts in self.steps]
-        return self._read[1]
-
     def wish(self, schedule: Sequence[Step], ends_at: datetime | None, least_w: int) -> None:
         """Another one, of which nobody knows yet whether it is kept."""
-        self.steps = [[step.at.isoformat(), step.watts] for step in schedule]
+        self.steps = [[_written(step.at), step.watts] for step in schedule]
         self.ends_at, self.least_w = ends_at, least_w
         self.serial += 1
         self.is_awaited = True
@@ -56,16 +48,20 @@ class SessionLimit(models.Model):
         """None where nothing is wished."""
         if self.ends_at is not None and self.ends_at <= moment:
             return None
-        begun = bisect_right(self.schedule, moment, key=lambda step: step.at)
-        return self.schedule[begun - 1].watts if begun else None
+        begun = self._begun(moment)
+        return int(self.steps[begun - 1][1]) if begun else None
 
-    def changes(self, after: datetime) -> list[datetime]:
-        """The moments at which something else is wished than before."""
+    def changes(self, after: datetime) -> Iterator[datetime]:
+        """The moments at which something else is wished than before, the next first."""
         if not self.steps:
-            return []
-        ends = [self.ends_at] if self.ends_at is not None else []
-        begun = [step.at for step in self.schedule if self.ends_at is None or step.at < self.ends_at]
-        return [at for at in (*begun, *ends) if at > after]
+            return
+        for at, _ in islice(self.steps, self._begun(after), None):
+            moment = datetime.fromisoformat(at)
+            if self.ends_at is not None and moment >= self.ends_at:
+                break
+            yield moment
+        if self.ends_at is not None and self.ends_at > after:
+            yield self.ends_at
 
     def next_rise(self, after: datetime) -> datetime | None:
         """When more is wished than just before."""
@@ -76,3 +72,13 @@ class SessionLimit(models.Model):
                 return at
             before = watts
         return None
+
+    def _begun(self, moment: datetime) -> int:
+        """How many steps have begun. Found by their text: there may be a thousand of them, and a plan asks for those of all
+        sessions of a depot."""
+        return bisect_right(self.steps, _written(moment), key=itemgetter(0))
+
+
+def _written(moment: datetime) -> str:
+    """In UTC, in which later moments are written by later texts."""
+    return moment.astimezone(UTC).isoformat()

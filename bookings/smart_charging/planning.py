@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.db import connection, transaction
@@ -186,7 +187,7 @@ def _next_at(depot: DepotState, now: datetime) -> datetime | None:
         moments.append(depot.next_rise - depot_state.READY_BEFORE)
     for state in depot.states.values():
         if state.customer_limit is not None:
-            moments += state.customer_limit.changes(now)
+            moments += islice(state.customer_limit.changes(now), 1)
     is_under_way = any(
         (state.session is not None and depot.limits)
         or state.tx.on_its_way() is not None
