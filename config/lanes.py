@@ -23,7 +23,7 @@ PAGES = "pages"
 STRANGERS = "strangers"
 # Threads of one lane of OCPI: while nobody else has asked just now; beside others; and beside others of one that has taken much
 # of the processor. Two, since a partner that registers may call us before it answers what we ask of it meanwhile.
-MOST_ALONE, MOST_BESIDE_OTHERS, MOST_OF_HEAVY = 4, 2, 1
+MOST_ALONE, MOST_BESIDE_OTHERS, MOST_OF_HEAVY = 6, 2, 1
 BESIDE_S = 1.0
 # Seconds of processor time that make a lane heavy, and how many of them are forgotten with each second that passes.
 HEAVY_S, FORGOTTEN = 0.3, 0.1
