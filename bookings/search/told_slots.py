@@ -19,7 +19,7 @@ def nearest_told(free: Iterable[Period], wanted: Period, step: timedelta, *, now
 
 def begin_of_steps(free: Iterable[Period], wanted: Period, step: timedelta) -> datetime | None:
     """From where the steps of the free time are counted that covers a wish, where that begins or ends on none of them; else
-    None."""
+    None. Free times are disjoint, so that one at most covers it."""
     begins = (span.starts_at for span in free if span.covers(wanted))
     off = (b for b in begins if (wanted.starts_at - b) % step or (wanted.ends_at - b) % step)
     return next(off, None)

@@ -55,8 +55,9 @@ def _lines(told: ToldCdr, kind: Kind, total: Amount) -> Iterator[BillLine]:
     told_parts = [line for line in parts if line.cost.before_taxes or line.cost.tax]
     yield from told_parts
     rest = _rest(total, [line.cost for line in told_parts])
-    unit = Decimal(1).scaleb(-currencies.decimals(told.currency))
-    if max(abs(rest.before_taxes), abs(rest.tax)) >= (unit if told_parts else NOTHING):
+    least = Decimal(1).scaleb(-currencies.decimals(told.currency)) if told_parts else NOTHING
+    most = max(abs(rest.before_taxes), abs(rest.tax))
+    if most and most >= least:
         is_all = not told_parts
         yield BillLine(USE.get(kind, use), Dimension.FLAT if is_all else None, rest)
 

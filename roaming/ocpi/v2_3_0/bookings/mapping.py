@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from bookings.models import Booking, BookingRequest, BookingStatus, Enforcement
@@ -132,7 +133,7 @@ def _history_out(
     first = next((r.asked["period"] for r in asked if "period" in r.asked), None)
     in_force = _period_of(first) if first else period
     for request in asked:
-        told = newest.wire() if newest is not None and request is asked[-1] else _told(request.received or {})
+        told = newest.wire() if newest is not None and request is asked[-1] else _told(request)
         entries.append(
             schemas.BookingRequestStatus(
                 request_status=DECISION[BookingRequest.Decision(request.decision)],
@@ -145,9 +146,14 @@ def _history_out(
     return entries
 
 
-def _told(received: dict[str, Any]) -> dict[str, Any]:
-    told = _kept_ask(received)
-    return told.wire() if told else {}
+def _told(request: BookingRequest) -> dict[str, Any]:
+    """What it asked for, its power as that was read when it came, by the partner's unit."""
+    told = _kept_ask(request.received or {})
+    if told is None:
+        return {}
+    if told.power_required is not None and (watts := request.asked.get("power_w")):
+        told = told.model_copy(update={"power_required": ceil(watts / 1000)})
+    return told.wire()
 
 
 def _kept_ask(received: dict[str, Any]) -> schemas.BookingRequest | None:

@@ -839,6 +839,23 @@ def test_a_request_of_bookings_1_0_is_booked_and_kept_as_it_came(caller: Caller,
     assert echoed["period"] == {**body["period"], **right}
 
 
+def test_the_power_of_a_request_of_1_0_is_echoed_in_the_unit_it_was_read_in(
+    caller: Caller, evse: Any
+) -> None:
+    caller.partner.switches = {**caller.partner.switches, "timeslot_power_unit": "W"}
+    caller.partner.save()
+    body = booking_request(caller.party, option_of(evse), ELEVEN)
+
+    answers = [
+        caller.post(BOOKINGS, {**body, "period": {**period_json(period), "max_power": 4000}})
+        for period in (ELEVEN, TWO)
+    ]
+
+    asked = data(answers[-1])["booking_requests"]
+    assert data(answers[-1])["period"]["min_power"] == 4_000
+    assert [entry["booking_request"]["power_required"] for entry in asked] == [4, 4]
+
+
 @pytest.mark.parametrize("name", ["request_id", "authorization_reference"])
 def test_an_id_of_the_asker_that_is_too_long_is_refused_at_the_door(
     caller: Caller, evse: Any, name: str
