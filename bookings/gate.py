@@ -15,13 +15,13 @@ from django.db.models import Exists, OuterRef, Q
 
 from bookings.core import occupancy
 from bookings.enforcement.state import AT_CHARGER
-from bookings.models import Booking, BookingStatus, BookingToken, Occupancy, TermsOverride
+from bookings.models import Booking, BookingOption, BookingStatus, BookingToken, Occupancy, TermsOverride
 from bookings.rules import owner_checks
 from bookings.rules.agreements import guests_admit
 from bookings.rules.identification import fellows, identify, needs_secret
-from bookings.rules.left_evses import was_just_at
+from bookings.rules.left_evses import just_left
 from bookings.rules.terms import LONGEST_LEAD, Terms, WalkIn
-from depots.gate import Authorization, OwnerQuestion
+from depots.gate import Authorization, HolderReference, OwnerQuestion
 from depots.models import Charger, Depot, Evse
 from depots.periods import Period
 from depots.token_numbers import normalise
@@ -71,6 +71,7 @@ def may_charge(
     if needed is None:
         return replace(answer, holds_until=slots.same_until())
     answer = replace(answer, holds_until=now)
+    opens = _by_reference(by_booking, now)
     question = OwnerQuestion(
         charger.pk,
         evse.pk if evse else None,
@@ -79,10 +80,9 @@ def may_charge(
         card.token.number,
         needed.owner_ids,
         needed.holders,
+        frozenset(opens),
+        needed.is_for_booking,
     )
-    opens = {
-        key: replace(given, holds_until=now) for b, given in by_booking for key in owner_checks.names_of(b)
-    }
     by_word = partial(owner_checks.as_answered, answer, needed, question, slots.evses, opens)
     word = owner_checks.heard_of(question, now=now)
     if word is not None:
@@ -107,11 +107,22 @@ def _opened_by_word(
     answer: Authorization,
 ) -> list[tuple[Booking, Authorization]]:
     """Bookings that name no token: who may use one its network says by answering with the booking's reference. With what holds
-    if it does, unless that is what holds without."""
+    if it does, unless that is what holds without; of one that was over before its time that names no booking (`_somewhere`)."""
     if not card.uid or answer.reservation_id is not None:
         return []
     judged = [(b, _judged(slots, card, [b, *opened], evse)) for b in unnamed if card.may_be_of(b.fleet_id)]
-    return [(b, given) for b, given in judged if given.allowed and given.reservation_id == b.reservation_id]
+    return [(b, given) for b, given in judged if given.allowed and given != answer]
+
+
+def _by_reference(
+    by_booking: list[tuple[Booking, Authorization]], now: datetime
+) -> dict[HolderReference, Authorization]:
+    """What holds if a holder answers with this. Of bookings with one reference the nearest counts."""
+    opens: dict[HolderReference, Authorization] = {}
+    for booking, given in by_booking:
+        for reference in owner_checks.references_of(booking):
+            opens.setdefault(reference, replace(given, holds_until=now))
+    return opens
 
 
 def _owner_check(
@@ -261,13 +272,14 @@ def _walk_in(slots: _Slots, card: _Card, *, is_guest: bool) -> Authorization:
         return Authorization(allowed=False, reason="unknown_token")
     if admitted == WalkIn.KNOWN or slots.depot.operator_id in card.token.owners:
         return UNBOOKED
-    if admitted == WalkIn.AGREED and guests_admit(slots.depot, card.token.owners, now=slots.now):
+    if admitted == WalkIn.AGREED and slots.admit_guests(card.token.owners):
         return UNBOOKED
     return Authorization(allowed=False, reason="elsewhere")
 
 
 class _Slots:
-    """The bookings around a charger at one moment: whose the EVSEs are, and which of them a token may use."""
+    """The bookings around a charger at one moment: whose the EVSEs are, and which of them a token may use. It takes as many
+    queries however many there are."""
 
     def __init__(self, charger: Charger, now: datetime) -> None:
         self.now, self._charger = now, charger
@@ -286,6 +298,9 @@ class _Slots:
         )
         self._coming = list(coming.order_by("-starts_at"))
         self._next = {b.evse_id: b.pk for b in self._coming if b.enforcement in AT_CHARGER}
+        # Those that `opened_by` found, and all that is judged: each question about them is asked once, for all.
+        self._found_ids: list[int] = []
+        self._admitted: dict[tuple[int, ...], bool] = {}
 
     def same_until(self) -> datetime:
         """Nothing here begins, ends or is armed before; a few minutes at most, since a slot may be booked at any time."""
@@ -315,14 +330,35 @@ class _Slots:
         return row is not None and row.kind == Occupancy.Kind.CLOSURE
 
     def has_begun(self, booking: Booking, evse: Evse) -> bool:
-        return occupancy.has_begun(booking, is_free=evse.pk not in self._inside, now=self.now)
+        is_early = evse.pk not in self._inside and occupancy.may_start_early(booking, self.now)
+        return is_early or booking.pk in self._occupying
 
     def is_alternative(self, booking: Booking, evse: Evse) -> bool:
         """A driver who takes another free EVSE of what was booked, or the one that it was at until a moment ago, uses the booking
         there."""
         is_free = self.holder(evse.pk) is None and not self.is_closed(evse.pk)
-        is_of_it = is_free and booking.option.evses.filter(pk=evse.pk).exists()
-        return is_of_it or (is_free and was_just_at(booking, evse, now=self.now))
+        is_of_it = is_free and (booking.option_id, evse.pk) in self._in_options
+        return is_of_it or (is_free and (booking.pk, evse.uid) in self._just_left)
+
+    def admit_guests(self, owners: Sequence[int]) -> bool:
+        key = tuple(owners)
+        if key not in self._admitted:
+            self._admitted[key] = guests_admit(self.depot, owners, now=self.now)
+        return self._admitted[key]
+
+    @cached_property
+    def _in_options(self) -> set[tuple[int, int]]:
+        """(option, EVSE of this charger that is of it)."""
+        rows = BookingOption.evses.through.objects.filter(evse__in=[evse.pk for evse in self.evses])
+        return set(rows.values_list("bookingoption", "evse"))
+
+    @cached_property
+    def _just_left(self) -> set[tuple[int, str]]:
+        return just_left(self._found_ids, now=self.now)
+
+    @cached_property
+    def _occupying(self) -> set[int]:
+        return occupancy.occupying(self._found_ids, self.now)
 
     def left_early(self, opened: list[Booking]) -> list[Booking]:
         """Bookings that were over before their time: a truck whose session broke off starts again, and one that started
@@ -345,8 +381,9 @@ class _Slots:
             status__in=[*USABLE, BookingStatus.COMPLETED, BookingStatus.NO_SHOW],
             ends_at__gt=self.now,
         )
-        found = rows.select_related("option", "fleet").prefetch_related("tokens")
+        found = rows.select_related("fleet").prefetch_related("tokens")
         card.meet(found)
+        self._found_ids = [booking.pk for booking in found]
         nearest = sorted(found, key=lambda b: (b.status != BookingStatus.CONFIRMED, b.starts_at))
         opened = [booking for booking in nearest if card.may_use(booking, self._charger)]
         return opened, [b for b in nearest if b not in opened and b.fleet.is_partner and not b.tokens.all()]

@@ -22,13 +22,17 @@ from django.utils.module_loading import import_string
 from depots.models import Charger, Evse
 
 logger = logging.getLogger(__name__)
+# An organisation's id, country code and party id of one of its parties; and a reference of this party's, in capitals.
+Holder = tuple[int, str, str]
+HolderReference = tuple[int, str, str, str]
 
 
 @dataclass(frozen=True)
 class OwnerQuestion:
     """May a token charge at a charger, at one of its EVSEs or at any (None)? To be asked of those `owner_ids` that issued it;
-    without any nobody here knows it, and whoever may know it is asked. `holders` are (owner, country code, party id) of those
-    whose bookings it may open, and who are asked whether they know it or not. `number` and `token_type` name it in the answer."""
+    without any nobody here knows it, and whoever may know it is asked. `holders` are those whose bookings it may open, and who
+    are asked whether they know it or not; one that lets it charge under one of the `references` opens its booking.
+    `is_for_booking`: nobody else is asked. `number` and `token_type` name it in the answer."""
 
     charger_id: int
     evse_id: int | None
@@ -36,7 +40,9 @@ class OwnerQuestion:
     token_type: str
     number: str
     owner_ids: tuple[int, ...] = ()
-    holders: tuple[tuple[int, str, str], ...] = ()
+    holders: tuple[Holder, ...] = ()
+    references: frozenset[HolderReference] = frozenset()
+    is_for_booking: bool = False
 
 
 @dataclass(frozen=True)

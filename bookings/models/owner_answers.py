@@ -10,7 +10,8 @@ class OwnerAnswer(models.Model):
     """What was heard of a token at a charger from the network that issued it, the last time it was asked.
 
     `number` and `type` name what the charger read (depots.token_numbers). `reference` is the network's, for session and record;
-    `evse_uids`, unless empty, are where it lets the token charge. `owner` is null where nobody knew it, or nobody said so.
+    `evse_uids`, unless empty, are where it lets the token charge. `owner` is null where nobody knew it, or nobody said so; beside
+    it stands which of its parties was asked.
     """
 
     class Outcome(models.TextChoices):
@@ -26,6 +27,8 @@ class OwnerAnswer(models.Model):
     number = models.CharField(max_length=64)
     type = models.CharField(max_length=12, blank=True)
     owner = models.ForeignKey(Organisation, models.CASCADE, related_name="+", null=True, blank=True)
+    country_code = models.CharField(max_length=2, blank=True, db_default="")
+    party_id = models.CharField(max_length=5, blank=True, db_default="")
     outcome = models.CharField(max_length=11, choices=Outcome)
     reference = models.CharField(max_length=64, blank=True)
     evse_uids = ArrayField(models.CharField(max_length=64), default=list, blank=True)

@@ -19,13 +19,14 @@ old AS (
       AND (number, type) <> (%(number)s::text, %(type)s::text)
 )
 INSERT INTO bookings_owneranswer
-    (charger_id, number, type, owner_id, outcome, reference, evse_uids, info, answered_at)
-SELECT %(charger)s::bigint, %(number)s, %(type)s, %(owner)s::bigint, %(outcome)s, %(reference)s, %(evses)s::varchar[],
-    %(info)s, %(now)s::timestamptz
+    (charger_id, number, type, owner_id, country_code, party_id, outcome, reference, evse_uids, info, answered_at)
+SELECT %(charger)s::bigint, %(number)s, %(type)s, %(owner)s::bigint, %(country)s, %(party)s, %(outcome)s, %(reference)s,
+    %(evses)s::varchar[], %(info)s, %(now)s::timestamptz
 FROM off
 ON CONFLICT (charger_id, number, type) DO UPDATE SET
-    owner_id = EXCLUDED.owner_id, outcome = EXCLUDED.outcome, reference = EXCLUDED.reference,
-    evse_uids = EXCLUDED.evse_uids, info = EXCLUDED.info, answered_at = EXCLUDED.answered_at
+    owner_id = EXCLUDED.owner_id, country_code = EXCLUDED.country_code, party_id = EXCLUDED.party_id,
+    outcome = EXCLUDED.outcome, reference = EXCLUDED.reference, evse_uids = EXCLUDED.evse_uids, info = EXCLUDED.info,
+    answered_at = EXCLUDED.answered_at
 """
 
 
@@ -34,7 +35,8 @@ def record_owner_answer(*, question: OwnerQuestion, word: OwnerWord, now: dateti
     wait for the disk: an answer that is lost is asked for again."""
     told: dict[str, Any] = {
         "charger": question.charger_id, "number": question.number, "type": question.token_type,
-        "owner": word.owner_id, "outcome": word.outcome, "reference": word.reference[:64],
+        "owner": word.owner_id, "country": word.country_code, "party": word.party_id,
+        "outcome": word.outcome, "reference": word.reference[:64],
         "evses": list(word.evse_uids), "info": word.info[:512], "now": now, "before": now - KEPT,
     }  # fmt: skip
     with connection.cursor() as cursor:

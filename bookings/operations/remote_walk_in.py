@@ -80,7 +80,8 @@ def _let_in(
     """Its network need not be asked again when it starts."""
     number = normalise(token.uid, token.type)
     question = OwnerQuestion(charger.pk, evse.pk, token.uid, token.type, number, (owner.pk,))
-    word = OwnerWord(OwnerAnswer.Outcome.ALLOWED, reference, [evse.uid], owner.pk)
+    party = (token.country_code, token.party_id)
+    word = OwnerWord(OwnerAnswer.Outcome.ALLOWED, reference, [evse.uid], owner.pk, *party)
     record_owner_answer(question=question, word=word, now=now)
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 
 from bookings.models import Booking, OwnerAnswer, OwnerCheck
 from bookings.rules.identification import PresentedToken
-from depots.gate import Authorization, OwnerQuestion
+from depots.gate import Authorization, Holder, HolderReference, OwnerQuestion
 from depots.models import Evse
 
 Outcome = OwnerAnswer.Outcome
@@ -25,7 +25,7 @@ STARTS_WITHIN = timedelta(minutes=15)
 UNKNOWN_FOR = timedelta(minutes=1)
 # By hand: a driver waits for it.
 _HEARD = """
-    SELECT answered_at, outcome, reference, evse_uids, owner_id FROM bookings_owneranswer
+    SELECT answered_at, outcome, reference, evse_uids, owner_id, country_code, party_id FROM bookings_owneranswer
     WHERE charger_id = %s AND number = %s AND type = %s
 """
 REASONS = {
@@ -46,18 +46,32 @@ class OwnerWord:
     reference: str = ""
     evse_uids: Sequence[str] = ()
     owner_id: int | None = None
+    country_code: str = ""
+    party_id: str = ""
     info: str = ""
+
+    @property
+    def holders(self) -> list[Holder]:
+        return spoken_for(self.owner_id or 0, self.country_code, self.party_id)
+
+    @property
+    def references(self) -> list[HolderReference]:
+        return [(*holder, self.reference.upper()) for holder in self.holders]
+
+    def opens(self, references: Collection[HolderReference]) -> bool:
+        """Whether it lets the token charge for the booking of one of these."""
+        return self.outcome == Outcome.ALLOWED and any(name in references for name in self.references)
 
 
 @dataclass(frozen=True)
 class OwnerCheckNeeded:
     """Who is asked, and whether the token charges when nobody answers. Without owners whoever may know it, and first of all the
     `holders` of bookings that it may open (depots.gate.OwnerQuestion). `is_for_booking`: only because of these is anybody asked,
-    so that it changes nothing if they do not know it."""
+    so that it changes nothing if they do not know it, nor what others say."""
 
     owner_ids: tuple[int, ...]
     may_charge_unanswered: bool
-    holders: tuple[tuple[int, str, str], ...] = ()
+    holders: tuple[Holder, ...] = ()
     is_for_booking: bool = False
 
 
@@ -83,17 +97,28 @@ def also_for(
     """With those asked too whose bookings, which name no token, it may open."""
     if not bookings:
         return needed
-    holders = tuple(dict.fromkeys((b.fleet_id, b.customer_country, b.customer_party) for b in bookings))
+    holders = tuple(dict.fromkeys(holder_of(b) for b in bookings))
     if needed is not None:
         return replace(needed, holders=holders)
     owners = tuple(sorted({owner for owner, _, _ in holders} & set(token.owners)))
     return OwnerCheckNeeded(owners, may_charge_unanswered=True, holders=holders, is_for_booking=True)
 
 
-def names_of(booking: Booking) -> set[tuple[int, str]]:
-    """(its network, reference in capitals): what an answer names that lets a card use it."""
+def holder_of(booking: Booking) -> Holder:
+    """The party of a network that booked; its network alone where that told none."""
+    return booking.fleet_id, booking.customer_country.upper(), booking.customer_party.upper()
+
+
+def spoken_for(owner_id: int, country_code: str, party_id: str) -> list[Holder]:
+    """Whose bookings a network's party may speak of: its own, and those of which its network told no party. A hub is one network
+    for many parties."""
+    return [(owner_id, country_code.upper(), party_id.upper()), (owner_id, "", "")]
+
+
+def references_of(booking: Booking) -> set[HolderReference]:
+    """What its holder answers with that lets a card use it."""
     references = {booking.authorization_reference, booking.reference} - {""}
-    return {(booking.fleet_id, reference.upper()) for reference in references}
+    return {(*holder_of(booking), reference.upper()) for reference in references}
 
 
 def heard_of(question: OwnerQuestion, *, now: datetime) -> OwnerWord | None:
@@ -114,16 +139,17 @@ def as_answered(
     needed: OwnerCheckNeeded,
     question: OwnerQuestion,
     evses: Collection[Evse],
-    opens: Mapping[tuple[int, str], Authorization],
+    opens: Mapping[HolderReference, Authorization],
     word: OwnerWord,
 ) -> Authorization:
     """What holds by its issuer's word, which no charger may remember. `opens` is what holds if that names a booking
-    (`names_of`)."""
-    if word.outcome == Outcome.ALLOWED:
-        by_booking = opens.get((word.owner_id or 0, word.reference.upper()), answer)
-        return _allowed(by_booking, word, question.evse_id, evses)
-    if word.outcome == Outcome.SILENT or (word.outcome == Outcome.UNKNOWN and needed.is_for_booking):
+    (`references_of`)."""
+    is_of_holder = word.outcome != Outcome.UNKNOWN and any(h in needed.holders for h in word.holders)
+    if word.outcome == Outcome.SILENT or (needed.is_for_booking and not is_of_holder):
         return unanswered(answer, needed)
+    if word.outcome == Outcome.ALLOWED:
+        by_booking = next((opens[name] for name in word.references if name in opens), answer)
+        return _allowed(by_booking, word, question.evse_id, evses)
     return Authorization(allowed=False, reason=REASONS[Outcome(word.outcome)], holds_until=answer.holds_until)
 
 

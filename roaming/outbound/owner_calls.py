@@ -13,8 +13,9 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Q, QuerySet
 
 from bookings.models import Token
+from bookings.rules.owner_checks import spoken_for
 from depots import round_trips
-from depots.gate import OwnerQuestion
+from depots.gate import Holder, OwnerQuestion
 from depots.models import Agreement
 from depots.token_numbers import TokenKind, is_same, spellings
 from roaming import registration
@@ -59,13 +60,20 @@ _PLACE_AND_OWNERS = round_trips.Prepared(rf"""
 
 @dataclass(frozen=True)
 class OwnerCall:
-    """One network to ask: where, as whom, and what. `told` is the token as it told it before, as JSON; empty if it did not."""
+    """One network to ask: where, as whom, and what. `party` is its party that is asked; `told` is the token as it told it before,
+    as JSON; empty if it did not."""
 
     partner: Partner
+    party: Party
     peer: Peer
     url: str
     body: dict[str, Any]
     told: str
+
+    @property
+    def holders(self) -> list[Holder]:
+        """Whose bookings the answer may speak of."""
+        return spoken_for(self.partner.organisation_id, *self.party)
 
     def told_before(self) -> Any:
         return json.loads(self.told) if self.told else None
@@ -95,7 +103,7 @@ class _Named:
 
 def calls_about(question: OwnerQuestion, *, now: datetime) -> list[OwnerCall]:
     """Those of its owners that can be asked, each about the token as it names it, and those whose bookings it may open, about
-    the token as it was read; without owners also those that may know it."""
+    the token as it was read; without owners also those that may know it. For a booking alone nobody but its holder."""
     rows = _read(question, now)
     depot_id, location_id, country_code, party_id, uids = rows[0][:5]
     place = _Place(depot_id, cpo_party(country_code, party_id), TokenPlace(location_id, tuple(uids)))
@@ -103,9 +111,16 @@ def calls_about(question: OwnerQuestion, *, now: datetime) -> list[OwnerCall]:
     token = _as_read(question)
     if token.type not in NEVER_ASKED:
         found += _holders(question, token, now)
-        found += [(p, token) for p in _may_know(depot_id, now)] if not question.owner_ids else []
+        is_open = not question.owner_ids and not question.is_for_booking
+        found += [(p, token) for p in _may_know(depot_id, now)] if is_open else []
     calls = [_call(partner, named, place) for partner, named in _each_once(found)]
-    return [call for call in calls if call.url]
+    return [
+        call for call in calls if call.url and (not question.is_for_booking or is_of_holder(call, question))
+    ]
+
+
+def is_of_holder(call: OwnerCall, question: OwnerQuestion) -> bool:
+    return any(holder in question.holders for holder in call.holders)
 
 
 def _read(question: OwnerQuestion, now: datetime) -> list[tuple[Any, ...]]:
@@ -205,4 +220,5 @@ def _call(partner: Partner, token: _Named, place: _Place) -> OwnerCall:
     to_party: Party = (token.country_code, token.party_id) if token.party_id else party_of(partner, "EMSP")
     peer = registration.peer_of(partner, place.party, to_party if all(to_party) else None)
     url = dialect.tokens.authorize_url(partner, token.uid, token.type)
-    return OwnerCall(partner, peer, url, dialect.tokens.write_place(place.place), token.told)
+    body = dialect.tokens.write_place(place.place)
+    return OwnerCall(partner, to_party, peer, url, body, token.told)

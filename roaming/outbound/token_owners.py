@@ -7,7 +7,7 @@ alone for a while, and never has more than a few questions open, so that it dela
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,13 +27,12 @@ from depots.token_numbers import is_same
 from roaming import deviations, message_log
 from roaming.mirror import network_tokens
 from roaming.mirror.values import ToldAuthorization
-from roaming.models import Partner
 from roaming.ocpi.auth import speaks_for
 from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.ocpi.client import Exchange, Http
 from roaming.ocpi.dialect import dialect_of
 from roaming.ocpi.wire_object import Read, UnreadableError
-from roaming.outbound.owner_calls import OwnerCall, calls_about
+from roaming.outbound.owner_calls import OwnerCall, calls_about, is_of_holder
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -53,10 +52,10 @@ UNKNOWN_TOKEN = 2004
 
 @dataclass(frozen=True)
 class _Heard:
-    """What one network said; `read` with the raw message where it said something about the token. `is_news`: it names the token,
-    and otherwise than before."""
+    """What one network said to a call; `read` with the raw message where it said something about the token. `is_news`: it names
+    the token, and otherwise than before."""
 
-    partner: Partner
+    call: OwnerCall
     outcome: str
     read: Read[ToldAuthorization] | None = None
     raw: Any = None
@@ -67,8 +66,10 @@ class _Heard:
         if self.read is None:
             return OwnerWord(self.outcome)
         told = self.read.value
-        owner_id = self.partner.organisation_id
-        return OwnerWord(self.outcome, told.reference, told.evse_uids, owner_id, told.info)
+        owner_id = self.call.partner.organisation_id
+        return OwnerWord(
+            self.outcome, told.reference, told.evse_uids, owner_id, *self.call.party, info=told.info
+        )
 
 
 class PartnerNetworks:
@@ -89,10 +90,10 @@ class PartnerNetworks:
     async def ask(
         self, question: OwnerQuestion, whom: Sequence[OwnerCall] | None = None, *, now: datetime
     ) -> OwnerHeard:
-        """The first yes or else the first word; silence where nobody answered."""
+        """The word that counts (`_counting`); silence where nobody answered."""
         if whom is None:
             whom = await self._in_thread(partial(calls_about, question, now=now))
-        heard = await self._first_word(whom) if whom else None
+        heard = _counting(await self._words(whom, question), question)
         self._write_log_soon()
         if heard is None:
             word = OwnerWord(Outcome.SILENT)
@@ -102,20 +103,21 @@ class PartnerNetworks:
         word = heard.word
         return OwnerHeard(word, partial(_record, question, heard, word, now), is_more_known=heard.is_news)
 
-    async def _first_word(self, calls: Sequence[OwnerCall]) -> _Heard | None:
+    async def _words(self, calls: Sequence[OwnerCall], question: OwnerQuestion) -> list[_Heard]:
+        """What they say, until that is enough."""
         words: list[_Heard] = []
-        tasks = [asyncio.create_task(self._one(call)) for call in calls]
+        waiting = {asyncio.create_task(self._one(call)): call for call in calls}
         try:
-            for next_one in asyncio.as_completed(tasks):
-                heard = await next_one
-                if heard is not None and heard.outcome == Outcome.ALLOWED:
-                    return heard
-                words += [heard] if heard is not None else []
+            while waiting and not _is_enough(words, waiting.values(), question):
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in [task for task in waiting if task.done()]:
+                    heard = task.result()
+                    words += [heard] if heard is not None else []
+                    del waiting[task]
         finally:
-            for task in tasks:
+            for task in waiting:
                 task.cancel()
-        known = [heard for heard in words if heard.outcome != Outcome.UNKNOWN]
-        return next(iter([*known, *words]), None)
+        return words
 
     async def _one(self, call: OwnerCall) -> _Heard | None:
         """None for silence."""
@@ -133,7 +135,7 @@ class PartnerNetworks:
             silence.end()
             is_no_such = refusal.http_status == 404 and not refusal.is_behind_hub
             is_unknown = is_no_such or refusal.status_code == UNKNOWN_TOKEN
-            return _Heard(call.partner, Outcome.UNKNOWN) if is_unknown else None
+            return _Heard(call, Outcome.UNKNOWN) if is_unknown else None
         except (CallFailed, TimeoutError, UnreadableError) as failure:
             silence.count()
             logger.warning(
@@ -146,7 +148,7 @@ class PartnerNetworks:
             silence.open -= 1
         silence.end()
         is_news = read.value.token is not None and answer.data["token"] != call.told_before()
-        return _Heard(call.partner, read.value.outcome, read, answer.data, is_news)
+        return _Heard(call, read.value.outcome, read, answer.data, is_news)
 
     def _client(self) -> Http:
         loop = asyncio.get_running_loop()
@@ -202,10 +204,34 @@ class _Silence:
         self._in_a_row, self._until = 0, 0.0
 
 
+def _is_enough(words: Sequence[_Heard], waiting: Collection[OwnerCall], question: OwnerQuestion) -> bool:
+    """A yes, but for one that opens no booking while its holder may still say one that does."""
+    if any(heard.word.opens(question.references) for heard in words):
+        return True
+    is_yes = any(heard.outcome == Outcome.ALLOWED for heard in words)
+    return is_yes and not any(is_of_holder(call, question) for call in waiting)
+
+
+def _counting(words: Sequence[_Heard], question: OwnerQuestion) -> _Heard | None:
+    """A yes that opens a booking, else the first yes, else the first word of who knows it. None for silence, and that is as well
+    where a booking's holder said nothing and nobody else knows it."""
+    ranked = sorted(words, key=lambda heard: _rank(heard, question))
+    if not ranked or ranked[0].outcome != Outcome.UNKNOWN:
+        return next(iter(ranked), None)
+    spoken = {holder for heard in words for holder in heard.call.holders}
+    return ranked[0] if spoken.issuperset(question.holders) else None
+
+
+def _rank(heard: _Heard, question: OwnerQuestion) -> int:
+    if heard.word.opens(question.references):
+        return 0
+    return {Outcome.ALLOWED: 1, Outcome.UNKNOWN: 3}.get(Outcome(heard.outcome), 2)
+
+
 def _record(question: OwnerQuestion, heard: _Heard, word: OwnerWord, now: datetime) -> None:
     """The answer, and the token it names where that is another than before."""
     if heard.read is not None:
-        deviations.count(heard.partner, heard.read.deviations)
+        deviations.count(heard.call.partner, heard.read.deviations)
         if heard.is_news:
             _learn(heard, question, now)
     record_owner_answer(question=question, word=word, now=now)
@@ -221,7 +247,7 @@ def _nothing() -> None:
 
 def _learn(heard: _Heard, question: OwnerQuestion, now: datetime) -> None:
     told = heard.read.value.token if heard.read is not None else None
-    if told is None or not speaks_for(heard.partner, told.country_code, told.party_id, "EMSP"):
+    if told is None or not speaks_for(heard.call.partner, told.country_code, told.party_id, "EMSP"):
         return
     if is_same(told.uid, told.type, question.token_uid, question.token_type):
-        network_tokens.keep_all(heard.partner, [(told, heard.raw["token"])], now=now)
+        network_tokens.keep_all(heard.call.partner, [(told, heard.raw["token"])], now=now)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings.gate import may_charge
 from bookings.models import Booking, OwnerAnswer, OwnerCheck, Token
+from bookings.rules.owner_checks import OwnerWord
 from depots.gate import Authorization
 from depots.models import Agreement, Evse, Organisation
-from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online
-from tests.factories import at, make_depot, make_fleet, open_depot
+from tests.bookings.enforcement.charging_trucks import stop
+from tests.bookings.enforcement.online_chargers import TERMS, armed, book, evse_online, start
+from tests.factories import at, make_depot, make_fleet, make_option, make_vehicle, open_depot, slot
 
 pytestmark = pytest.mark.django_db
 CARD = "04A1B2C3D4E5F6"
@@ -40,7 +45,8 @@ def ask(evse: Evse, now: Any = at(10), uid: str = CARD, *, anywhere: bool = Fals
     return may_charge(charger=evse.charger, evse=None if anywhere else evse, token_uid=uid, now=now)
 
 
-def hear(evse: Evse, outcome: str, when: Any = at(10), **fields: Any) -> None:
+def hear(evse: Evse, outcome: str, when: Any = at(10), party: str = "FLT", **fields: Any) -> None:
+    fields |= {"country_code": "SE", "party_id": party} if "owner" in fields else {}
     OwnerAnswer.objects.update_or_create(
         charger=evse.charger,
         number=CARD,
@@ -180,6 +186,7 @@ def test_a_booking_without_tokens_is_opened_by_the_card_its_network_names_it_for
         ("unknown", "", True, "booked_by_another"),
         ("silent", "", True, "booked_by_another"),
         ("blocked", "", True, "blocked"),
+        ("blocked", "", False, "booked_by_another"),
     ],
 )
 def test_no_other_word_opens_a_booking_without_tokens(
@@ -191,6 +198,81 @@ def test_no_other_word_opens_a_booking_without_tokens(
 
     answer = ask(evse, at(9, 55))
     assert (answer.allowed, answer.reason, answer.reservation_id) == (False, reason, None)
+
+
+@pytest.mark.parametrize("party", ["FLT", "OTH", "NON"])
+def test_of_two_parties_behind_a_hub_each_opens_its_own_booking(party):
+    """A hub is one network: the same reference, but not of the same party."""
+    depot = make_depot(terms={**TERMS, "walk_in": "own"})
+    one, other = evse_online(depot), evse_online(depot)
+    hub = make_fleet()
+    evses = {"FLT": one, "OTH": other}
+    for its, evse in evses.items():
+        booking = without_tokens(book(evse, vehicle=make_vehicle(hub)), "REF-7")
+        Booking.objects.filter(pk=booking.pk).update(customer_party=its)
+
+    for at_party, evse in evses.items():
+        assert {p for _, _, p in ask(evse, at(9, 55)).question.holders} >= {at_party}
+        hear(evse, "allowed", at(9, 55), party.lower(), reference="REF-7", owner=hub)
+        assert ask(evse, at(9, 55)).allowed is (party == at_party)
+
+
+def test_of_bookings_with_one_reference_the_nearest_is_opened(evse):
+    booked = [without_tokens(book(evse, slot(hour, hour + 1)), "REF-7") for hour in (10, 11)]
+    Booking.objects.update(fleet=booked[0].fleet_id)
+    armed(booked[0])
+    hear(evse, "allowed", at(10), reference="REF-7", owner=booked[0].fleet)
+
+    for anywhere in (True, False):
+        assert ask(evse, at(10), anywhere=anywhere).reservation_id == booked[0].pk
+
+
+def test_a_truck_whose_session_broke_off_is_let_in_again_without_a_token_that_its_booking_names():
+    evse = evse_online(make_depot(terms={**TERMS, "walk_in": "own"}))
+    booking = without_tokens(armed(book(evse)), "REF-7")
+    hear(evse, "allowed", at(10), reference="REF-7", owner=booking.fleet)
+    stop(start(evse, CARD, at(10)), at(10, 20), 90_000)
+    assert Booking.objects.get().status == "completed"
+
+    shown = ask(evse, at(10, 21), anywhere=True)
+    assert (shown.allowed, shown.question.holders) == (False, ((booking.fleet_id, "SE", "FLT"),))
+    word = OwnerWord("allowed", "REF-7", (), booking.fleet_id, "SE", "FLT")
+    assert (shown.by_word(word).allowed, shown.by_word(replace(word, reference="REF-8")).allowed) == (
+        True,
+        False,
+    )
+    hear(evse, "allowed", at(10, 21), reference="REF-7", owner=booking.fleet)
+    assert ask(evse, at(10, 22)).reservation_id == booking.pk
+
+
+@pytest.mark.parametrize("anywhere", [True, False])
+@pytest.mark.parametrize("is_beside", [True, False])
+def test_asking_costs_the_same_however_many_bookings_name_no_token(anywhere, is_beside):
+    depot = make_depot(terms={**TERMS, "walk_in": "agreed"})
+    asked, *booked = [evse_online(depot) for _ in range(4)]
+    hub = make_fleet()
+    option = make_option(asked, *booked) if is_beside else None
+    asked.charger.depot  # noqa: B018 - the gateway has it at hand
+
+    def put(evse: Evse) -> None:
+        wishes = {"option": option, "evse": evse} if option else {}
+        without_tokens(book(evse, vehicle=make_vehicle(hub), **wishes), f"REF-{evse.pk}")
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as taken:
+            ask(asked, at(9, 30), anywhere=anywhere)
+        return len(taken)
+
+    put(booked[0])
+    token(hub)
+    one = queries()
+    Token.objects.all().delete()
+    for evse in booked[1:]:
+        put(evse)
+    token(hub)
+
+    assert Booking.objects.count() == 3
+    assert queries() == one <= 10
 
 
 def test_nobody_is_asked_about_a_card_that_cannot_be_of_the_network_that_booked(evse, network):

@@ -21,6 +21,7 @@ from depots.models import Agreement, Evse
 from depots.signals import token_presented
 from roaming.models import Partner, PartnerMessage
 from roaming.outbound import token_owners
+from roaming.outbound.owner_calls import OwnerCall, calls_about
 from roaming.outbound.token_owners import PartnerNetworks
 from tests.bookings.enforcement.online_chargers import TERMS, evse_online
 from tests.factories import NOW, make_depot
@@ -128,7 +129,59 @@ def test_who_booked_without_tokens_is_asked_about_a_card_nobody_knows(evse: Evse
 
     assert [asked.path for asked in peer.asked] == [f"/FLT/tokens/{CARD}/authorize"]
     assert peer.asked[0].headers["ocpi-to-party-id"] == "FLT"
-    assert (word.word.reference, word.word.owner_id) == ("REF-7", partner.organisation_id)
+    said = word.word
+    assert (said.reference, *said.holders[0]) == ("REF-7", partner.organisation_id, "SE", "FLT")
+
+
+def test_for_a_booking_alone_nobody_but_its_holder_is_asked(evse: Evse, peer: ScriptedPeer) -> None:
+    """Networks that may know an unknown card are asked where that lets it charge, not because somebody has booked."""
+    holder = network(peer)
+    network(peer, "AAA")
+    asked_of = replace(question(evse), holders=((holder.organisation_id, "SE", "FLT"),))
+
+    for is_for_booking, asked in ((True, {"FLT"}), (False, {"FLT", "AAA"})):
+        calls = calls_about(replace(asked_of, is_for_booking=is_for_booking), now=NOW)
+        assert {call.party[1] for call in calls} == asked
+
+
+UNKNOWN = envelope(status_code=2004, status=404)
+ALLOWED_ELSE = envelope({"allowed": "ALLOWED", "authorization_reference": "OTHER-1"})
+
+
+@pytest.mark.parametrize(
+    ("by_holder", "by_other", "counts"),
+    [
+        (envelope(ALLOWED), ALLOWED_ELSE, ("allowed", "REF-7")),
+        (UNKNOWN, ALLOWED_ELSE, ("allowed", "OTHER-1")),
+        (Reply(500, b""), ALLOWED_ELSE, ("allowed", "OTHER-1")),
+        (UNKNOWN, UNKNOWN, ("unknown", "")),
+        (Reply(500, b""), UNKNOWN, ("silent", "")),
+        (UNKNOWN, Reply(500, b""), ("unknown", "")),
+    ],
+)
+def test_another_networks_word_waits_for_that_of_who_booked(
+    evse: Evse, peer: ScriptedPeer, by_holder: Reply, by_other: Reply, counts: tuple[str, str]
+) -> None:
+    holder = network(peer)
+    network(peer, "AAA")
+    party = (holder.organisation_id, "SE", "FLT")
+    asked_of = replace(question(evse), holders=(party,), references=frozenset({(*party, "REF-7")}))
+    is_other_heard = Event()
+    by_holder = replace(by_holder, wait_for=is_other_heard)
+    read = token_owners.PartnerNetworks._one
+
+    async def one(self: PartnerNetworks, call: OwnerCall) -> Any:
+        said = await read(self, call)
+        if call.party[1] == "AAA":
+            is_other_heard.set()
+        return said
+
+    peer.answer = lambda asked: by_holder if asked.path.startswith("/FLT") else by_other
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PartnerNetworks, "_one", one)
+        ask(asked_of)
+
+    assert heard() == counts
 
 
 @pytest.mark.parametrize(
