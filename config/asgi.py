@@ -9,7 +9,7 @@ import re
 from functools import cache
 from importlib import import_module
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -24,7 +24,7 @@ from roaming.ocpi.transport import is_ocpi
 BODY_S = 30
 MOST_BODY: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 # Forms that take a file of somebody else: a bank's statement, a supplier's invoice (their own limits are below this). Each
-# is in memory until it is read, and anybody may send one: a few at a time.
+# is in memory until it is read: a few at a time.
 MOST_FILE_BODY: int = settings.MOST_FILE_BODY
 FILES_AT_ONCE = 4
 _TAKES_FILE = re.compile(r"/organisations/\d+/bank/statements/|/invoices/incoming/[\w/]+", re.ASCII)
@@ -32,6 +32,16 @@ _TAKES_FILE = re.compile(r"/organisations/\d+/bank/statements/|/invoices/incomin
 # A charger's log, over a modem.
 CHARGER_BODY_S = 300
 _FROM_CHARGER = re.compile(r"/charger-files/[\w-]+/[^/]*", re.ASCII)
+
+
+class Limits(NamedTuple):
+    """Of a body: its bytes, the seconds that it may take (None: BODY_S). `is_one_of_few`: a semaphore bounds what is here of
+    such bodies, so that they take nothing from the sum for all others."""
+
+    most: int
+    within_s: float | None = None
+    is_one_of_few: bool = False
+
 
 # A thread serves one request; the database pool (settings.py) has one connection for each, and some to spare.
 _callers = Callers()
@@ -49,13 +59,27 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def _page(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    if scope["method"] == "POST" and _TAKES_FILE.fullmatch(scope["path"]):
+    """What becomes of a request, also of one that asks too much at once."""
+    try:
+        await _within_its_limits(scope, receive, send)
+    except (bodies.NoRoomError, LaneFull):
+        await _send_last(send, _come_back(503, scope, PAUSE_S))
+
+
+async def _within_its_limits(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["method"] == "POST" and _TAKES_FILE.fullmatch(scope["path"]) and await _is_signed_in(scope):
         async with _files():
-            await _answer(scope, receive, send, most=MOST_FILE_BODY)
+            await _answer(scope, receive, send, Limits(MOST_FILE_BODY, is_one_of_few=True))
     elif scope["method"] in {"PUT", "POST"} and _FROM_CHARGER.fullmatch(scope["path"]):
         await _charger_file(scope, receive, send)
     else:
-        await _answer(scope, receive, send, most=MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY)
+        await _answer(scope, receive, send, Limits(MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY))
+
+
+async def _is_signed_in(scope: dict[str, Any]) -> bool:
+    """Who is not has no file taken, and holds none of the few places: it is sent to sign in like after any form."""
+    asked = await _pages.answer({**scope, "method": "HEAD"}, b"")
+    return asked.status != 302
 
 
 async def _charger_file(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -65,38 +89,26 @@ async def _charger_file(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _send_last(send, refusal(404, scope["path"]))
         return
     async with _charger_files():
-        await _answer(scope, receive, send, most=MOST_FILE_BODY, within_s=CHARGER_BODY_S)
+        await _answer(scope, receive, send, Limits(MOST_FILE_BODY, CHARGER_BODY_S, is_one_of_few=True))
 
 
-async def _answer(
-    scope: dict[str, Any], receive: Any, send: Any, *, most: int, within_s: float | None = None
-) -> None:
-    """What becomes of a request, also of one that asks too much at once."""
+async def _answer(scope: dict[str, Any], receive: Any, send: Any, limits: Limits) -> None:
     lane = _callers.lane_of(scope)
     if wait_s := _callers.rests_s(lane):
         await asyncio.sleep(PAUSE_S)
         await _send_last(send, _come_back(429, scope, wait_s))
         return
-    try:
-        with bodies.kept(lane) as body:
-            await _read_and_answer(scope, receive, send, body, lane, most, within_s)
-    except (bodies.NoRoomError, LaneFull):
-        await _send_last(send, _come_back(503, scope, PAUSE_S))
+    with bodies.kept(None if limits.is_one_of_few else lane) as body:
+        await _read_and_answer(scope, receive, send, body, lane, limits)
 
 
 async def _read_and_answer(
-    scope: dict[str, Any],
-    receive: Any,
-    send: Any,
-    body: bodies.Body,
-    lane: str,
-    most: int,
-    within_s: float | None,
+    scope: dict[str, Any], receive: Any, send: Any, body: bodies.Body, lane: str, limits: Limits
 ) -> None:
     """Take a thread once the whole body is here: a few clients that send theirs slowly would hold all threads."""
     try:
-        async with asyncio.timeout(BODY_S if within_s is None else within_s):
-            is_whole = await body.read(scope, receive, most)
+        async with asyncio.timeout(BODY_S if limits.within_s is None else limits.within_s):
+            is_whole = await body.read(scope, receive, limits.most)
     except TimeoutError:
         await _send_last(send, refusal(408, scope["path"], scope["headers"]))
     except bodies.TooLargeError as found:

@@ -27,7 +27,7 @@ class NoRoomError(Exception):
 
 
 class Body:
-    def __init__(self, lane: str) -> None:
+    def __init__(self, lane: str | None) -> None:
         self.content = bytearray()
         self._lane = lane
         self._counted = 0
@@ -49,11 +49,15 @@ class Body:
                 return True
 
     def forget(self) -> None:
+        if self._lane is None:
+            return
         _large[self._lane] -= self._counted
         if not _large[self._lane]:
             del _large[self._lane]
 
     def _count(self) -> None:
+        if self._lane is None:
+            return
         more = max(0, len(self.content) - SMALL) - self._counted
         if more and _large[self._lane] + more > MOST_OF_LARGE:
             raise NoRoomError
@@ -62,8 +66,9 @@ class Body:
 
 
 @contextmanager
-def kept(lane: str) -> Iterator[Body]:
-    """A body of a request in a lane, as long as it is needed."""
+def kept(lane: str | None) -> Iterator[Body]:
+    """A body of a request in a lane, as long as it is needed. None: it counts in no sum, since whoever asks bounds how many
+    such ones there are."""
     body = Body(lane)
     try:
         yield body

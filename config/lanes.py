@@ -13,7 +13,7 @@ from threading import Condition
 from typing import Any, Generic, TypeVar
 
 from roaming.ocpi import auth
-from roaming.ocpi.transport import is_ocpi
+from roaming.ocpi.transport import is_ocpi, is_registration
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ PAGES = "pages"
 # Below /ocpi whoever this process has not yet seen let in, in one lane together.
 STRANGERS = "strangers"
 # Threads of one lane of OCPI: while nobody else has asked just now; beside others; and beside others of one that has taken much
-# of the processor. Two, since a partner that registers may call us before it answers what we ask of it meanwhile.
+# of the processor.
 MOST_ALONE, MOST_BESIDE_OTHERS, MOST_OF_HEAVY = 6, 2, 1
 BESIDE_S = 1.0
 # Seconds of processor time that make a lane heavy, and how many of them are forgotten with each second that passes.
@@ -133,7 +133,10 @@ class Callers:
     def lane_of(self, scope: MutableMapping[str, Any]) -> str:
         if not is_ocpi(scope["path"]):
             return PAGES
-        return self._known.get(_authorization(scope), STRANGERS)
+        lane = self._known.get(_authorization(scope), STRANGERS)
+        # A partner that registers may call us before it answers what we ask of it meanwhile: its calls wait for none of those
+        # in which it registers.
+        return f"{lane} registers" if lane != STRANGERS and is_registration(scope["path"]) else lane
 
     def rests_s(self, lane: str) -> float:
         """For how many seconds yet a partner is to wait that has used up its rate; 0 for whom that must be asked of anew."""

@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from config.answers import PageAnswer, refusal
 from config.lanes import PAGES, STRANGERS, Callers, LaneFull, Lanes
@@ -70,16 +70,23 @@ class WsgiThreads:
             threading.Thread(target=self._serve, name=f"page-{number}", daemon=True).start()
 
     def _serve(self) -> None:
-        """Answer requests without end, each in a context of its own."""
+        """Answer requests without end, each in a context of its own. No request ends the thread."""
         context = contextvars.copy_context()
         while True:
             lane, request = self._requests.take()
             began = time.thread_time()
             try:
-                if lane != STRANGERS or not self._found_lane(request):
-                    context.copy().run(self._respond, request)
+                context.copy().run(self._answer, lane, request)
             finally:
                 self._requests.done(lane, time.thread_time() - began)
+
+    def _answer(self, lane: str, request: _Request) -> None:
+        try:
+            if lane != STRANGERS or not self._found_lane(request):
+                self._respond(request)
+        except BaseException:  # also SystemExit, or the CancelledError of a loop that a view has run
+            logger.exception("a request was not answered")
+            request.done(refusal(500, request.scope["path"], request.scope["headers"]))
 
     def _found_lane(self, request: _Request) -> bool:
         """Whether a request came from somebody we know; it waits again then, in the right lane."""
@@ -93,10 +100,11 @@ class WsgiThreads:
                 self._requests.put(lane, request)
         except LaneFull:
             request.done(refusal(503, request.scope["path"], request.scope["headers"]))
-        except DatabaseError:
-            return False  # the application says so
+        except Exception:  # also what a driver raises that is no DatabaseError
+            logger.exception("nobody could say whose a request is")
+            return False  # the application says what is wrong
         finally:
-            close_old_connections()
+            _clear_away(close_old_connections)
         return lane != STRANGERS
 
     def _respond(self, request: _Request) -> None:
@@ -110,18 +118,15 @@ class WsgiThreads:
             response = self._application(request.environ, start_response)
             body = b"".join(response)
             request.done(PageAnswer(*started[0], body))
-        except Exception:
-            logger.exception("a request was not answered")
-            request.done(refusal(500, request.scope["path"], request.scope["headers"]))
         finally:
-            _close(response)
+            if hasattr(response, "close"):
+                _clear_away(response.close)
 
 
-def _close(response: Any) -> None:
-    """An error here, as of a database that has gone, must not cost the thread: its request has been answered."""
+def _clear_away(close: Callable[[], object]) -> None:
+    """An error here, as of a database that has gone, must not cost the answer."""
     try:
-        if hasattr(response, "close"):
-            response.close()
+        close()
     except Exception:
         logger.exception("a request was not cleared away")
 

@@ -31,6 +31,7 @@ LOGGED_BODY = 16 * 1024
 STRANGERS = 0  # stands for a partner's id
 LONGEST_LENGTH = 20  # digits of a Content-Length; of thousands no number is made
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_CREDENTIALS = re.compile(r"/ocpi/[^/]+/credentials")
 # Configuration modules carry no routing headers.
 _UNROUTED = re.compile(r"^/ocpi/(versions|[^/]+|[^/]+/credentials|[^/]+/hubclientinfo(/.*)?)$")
 
@@ -55,6 +56,11 @@ _floods = Floods()
 
 def is_ocpi(path: str) -> bool:
     return path == "/ocpi" or path.startswith("/ocpi/")
+
+
+def is_registration(path: str) -> bool:
+    """Whether a request may have us call the caller before it is answered (2.3.0 credentials, POST and PUT)."""
+    return _CREDENTIALS.fullmatch(path) is not None
 
 
 def message_ids(headers: Mapping[str, str]) -> dict[str, str]:

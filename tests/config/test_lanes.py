@@ -81,6 +81,21 @@ def test_what_a_lane_has_used_and_who_asked_beside_it_is_forgotten() -> None:
     assert taken(waiting, lanes.MOST_ALONE) == ["flood"] * lanes.MOST_ALONE
 
 
+def test_a_heavy_partner_that_registers_may_call_us_before_it_is_answered() -> None:
+    callers = Callers({"Token YQ==": 7}.get)
+    waiting: Lanes[str] = Lanes(Clock())
+    callers.find(asked())
+    heavy = callers.lane_of(asked())
+    for name in (heavy, PAGES):
+        waiting.put(name, name)
+        waiting.take()
+        waiting.done(name, lanes.HEAVY_S * 9)
+
+    for path in ("/ocpi/2.3.0/credentials", "/ocpi/versions"):
+        waiting.put(callers.lane_of(asked(path)), path)
+        assert waiting.take()[1] == path, "while what was taken before runs"
+
+
 def test_people_have_all_the_threads() -> None:
     waiting: Lanes[int] = Lanes(Clock())
     waiting.put("other", 0)
@@ -109,6 +124,7 @@ def test_a_partner_has_one_lane_however_it_spells_its_token() -> None:
     assert callers.lane_of(asked()) == "partner 7"
     assert callers.find(asked(token=b"Token wrong")) == STRANGERS
     assert callers.lane_of(asked("/bookings/")) == PAGES
+    assert callers.lane_of(asked("/ocpi/2.3.0/credentials", b"Token wrong")) == STRANGERS
     callers.learn(asked(), {})
     assert callers.lane_of(asked()) == STRANGERS, "its token is good no more"
 
@@ -163,7 +179,7 @@ def test_of_large_bodies_a_lane_has_so_many_at_a_time(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bodies, "SMALL", 10)
     monkeypatch.setattr(bodies, "MOST_OF_LARGE", 100)
 
-    async def read(lane: str, length: int) -> str:
+    async def read(lane: str | None, length: int) -> str:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": b"x" * length}
 
@@ -180,4 +196,5 @@ def test_of_large_bodies_a_lane_has_so_many_at_a_time(monkeypatch: pytest.Monkey
         assert asyncio.run(read("flood", 10)) == "taken", "small ones are free"
         assert asyncio.run(read("flood", 11)) == "no room"
         assert asyncio.run(read("other", 90)) == "taken"
+        assert asyncio.run(read(None, 900)) == "taken", "one of few"
     assert asyncio.run(read("flood", 11)) == "taken"

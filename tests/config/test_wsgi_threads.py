@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from django.db import InterfaceError
 
+from config import wsgi_threads
+from config.lanes import STRANGERS, Callers
 from config.wsgi_threads import PageAnswer, WsgiThreads
 
 Environ = dict[str, Any]
@@ -83,12 +86,13 @@ def test_an_answer_leaves_whole_and_before_its_request_is_cleared_away() -> None
 
 
 @pytest.mark.parametrize("starts", [True, False])
-def test_an_application_that_breaks_costs_one_answer(starts: bool) -> None:
+@pytest.mark.parametrize("fault", [ValueError, SystemExit, asyncio.CancelledError])
+def test_an_application_that_breaks_costs_one_answer(starts: bool, fault: type[BaseException]) -> None:
     def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["QUERY_STRING"] == "break":
             if starts:
                 start_response("200 OK", [])
-            raise ValueError
+            raise fault
         start_response("200 OK", [])
         return [b"well"]
 
@@ -117,3 +121,23 @@ def test_an_error_after_an_answer_costs_no_thread() -> None:
     threads = WsgiThreads(application, threads=1)
 
     assert asyncio.run(ask_twice()) == [b"here", b"here"]
+
+
+def test_a_request_of_whom_nobody_can_say_who_it_is_costs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise InterfaceError("the connection is closed")
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("503 Service Unavailable", [])
+        return []
+
+    async def ask_twice() -> list[int]:
+        threads = WsgiThreads(application, threads=1, callers=Callers(gone))
+        async with asyncio.timeout(60):
+            return [
+                (await threads.answer(scope(path="/ocpi/versions"), b"", STRANGERS)).status for _ in range(2)
+            ]
+
+    monkeypatch.setattr(wsgi_threads, "close_old_connections", gone)
+
+    assert asyncio.run(ask_twice()) == [503, 503], "as the application says"
