@@ -32,6 +32,7 @@ from roaming.models import Delivery
 from roaming.ocpi.times import read_time
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
+from roaming.outbound.postponing import postpone
 from roaming.outbound.waking import wake_sender
 
 Decision, State = BookingRequest.Decision, PartnerCommand.State
@@ -59,7 +60,7 @@ def go_on(lease: Lease, ask: BookingRequest, *, now: datetime) -> None:
     if until is None:
         deliveries.unchanged(lease)
     else:
-        deliveries.postpone(lease, until=until, reason="")
+        postpone(lease, until=until)
 
 
 def _step(ask: BookingRequest, booking: Booking, now: datetime) -> datetime | None:

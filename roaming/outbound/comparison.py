@@ -14,7 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.db.models.expressions import RawSQL
 
 from bookings.models import Token
 from roaming import registration
@@ -24,7 +23,7 @@ from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.ocpi.client import Http, Party
 from roaming.outbound import pull_plan, pulls
 from roaming.outbound.deliveries import unlocked
-from roaming.outbound.doubts import DOUBTED
+from roaming.outbound.doubts import DOUBTED_THERE
 from roaming.outbound.our_objects import RECORDS_SINCE, OurObject, our_objects
 from roaming.outbound.pulls import Crawl
 from roaming.outbound.readers.sessions import REACHES_BACK as SESSIONS_REACH_BACK
@@ -45,7 +44,6 @@ ALL_LISTED = frozenset({"tariff", "location", "booking_location", "invoice_recor
 TIMELESS = frozenset({"last_updated"})
 AGEING = frozenset({"calendars"})
 UNDER_WAY = ("ACTIVE", "PENDING")
-_DOUBTED = RawSQL(DOUBTED.format(row="roaming_delivery"), [])  # noqa: S611 - made of constants
 
 
 class What(StrEnum):
@@ -103,7 +101,7 @@ def repair(*, partner_id: int, differences: Iterable[Difference], now: datetime)
         for kind in sorted({kind for kind, _ in again}):
             ids = [object_id for of, object_id in again if of == kind]
             rows = unlocked(partner.deliveries.filter(kind=kind, object_id__in=ids))
-            rows.update(next_try_at=now, delivered=_DOUBTED, attempts=0, was_refused=False)
+            rows.update(next_try_at=now, delivered=DOUBTED_THERE, attempts=0, was_refused=False)
         pull_plan.plan([partner], now=now)
         pulls.soon(partner, lists={one.kind for one in wanted if one.object_id is None}, now=now)
         wake_sender()

@@ -47,6 +47,8 @@ CIRCUIT_OPENS_AT = 4
 # How long an ask to a paused partner is left alone before somebody looks whether there is still time for it.
 HELD = timedelta(seconds=30)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 900
+# While a partner answers, the moment of its last yes is written this often.
+YES_KNOWN_TO = timedelta(seconds=30)
 # As `pause` has it.
 _PAUSE = f"make_interval(secs => least({FIRST_PAUSE_S} * 2 ^ least(d.attempts - 1, 10), {LONGEST_PAUSE_S}))"
 
@@ -112,8 +114,9 @@ WHERE d.id = s.id
 RETURNING d.id
 """
 
-# What waited for partners to come back. Where they were gone it begins anew as if it had failed once, so that it holds up what
-# waits for it; so does what they said no to since their last yes, for a no to everything is about nothing of it.
+# What waited for partners to come back, but for what is being sent just now. Where they were gone it begins anew as if it had
+# failed once, so that it holds up what waits for it; so does what they said no to since their last yes (its pause tells when),
+# for a no to everything is about nothing of it.
 _BACK = f"""
 WITH back AS (
     SELECT * FROM unnest(%(partners)s::bigint[], %(gone)s::boolean[], %(last_yes)s::timestamptz[])
@@ -121,8 +124,8 @@ WITH back AS (
 ), waiting AS (
     SELECT d.id, back.was_gone OR d.was_refused AS begins_anew
     FROM back JOIN roaming_delivery d ON d.partner_id = back.id AND d.kind <> 'request' AND d.next_try_at IS NOT NULL
-    WHERE CASE WHEN d.was_refused
-        THEN d.next_try_at <= %(now)s OR d.next_try_at - {_PAUSE} >= back.last_yes_at
+    WHERE (d.leased_until IS NULL OR d.leased_until <= %(now)s) AND CASE WHEN d.was_refused
+        THEN d.next_try_at - {_PAUSE} >= back.last_yes_at
         ELSE d.next_try_at > %(now)s OR (back.was_gone AND d.attempts > 1) END
     ORDER BY d.partner_id, d.kind, d.object_id
     FOR NO KEY UPDATE OF d SKIP LOCKED
@@ -267,7 +270,7 @@ def failed(
         row.last_error = f"{reason}{failure}"[:300].replace("\x00", "")
         row.leased_until = None
         row.next_try_at = now + pause(row.attempts)
-        if was_sent and failure.may_have_arrived:
+        if was_sent and failure.may_have_arrived and row.kind != Delivery.Kind.REQUEST:
             row.delivered = doubted(row.delivered)
         row.save(
             update_fields=[
@@ -280,13 +283,6 @@ def failed(
             ]
         )
         _count_failure(partner, failure, counts=counts, now=now)
-
-
-def postpone(*leases: Lease, until: datetime, reason: str = "") -> None:
-    """Give deliveries back whose turn it is not yet: what has to be there before them is on its way, or, with a `reason` to
-    tell, whom they are for is not there. Nobody is to blame."""
-    for lease in leases:
-        _ours(lease).update(leased_until=None, next_try_at=until, last_error=reason[:300])
 
 
 def release(lease: Lease, *, was_sent: bool = False, now: datetime, error: str = "") -> None:
@@ -309,7 +305,7 @@ def hold(lease: Lease, *, now: datetime) -> None:
 
 def record_success(*partner_ids: int, now: datetime) -> None:
     """These partners answer: their circuits close, and what waited for them to come back is due."""
-    recently = Q(last_success_at__gt=now - timedelta(seconds=30), failures=0, closed_until__isnull=True)
+    recently = Q(last_success_at__gt=now - YES_KNOWN_TO, failures=0, closed_until__isnull=True)
     with transaction.atomic():
         rows = Partner.objects.filter(pk__in=partner_ids).exclude(recently).order_by("pk")
         known = list(rows.select_for_update(no_key=True))
@@ -362,13 +358,16 @@ def _count_failure(partner: Partner, failure: CallFailed, *, counts: bool, now: 
     """
     if not counts and partner.failures < CIRCUIT_OPENS_AT:
         return
+    if partner.failures == 0 and partner.last_success_at is not None:
+        # When the last yes was at the latest: what was refused before it was not refused with everything else.
+        partner.last_success_at = min(now, partner.last_success_at + YES_KNOWN_TO)
     partner.failures += 1
     if partner.failures >= CIRCUIT_OPENS_AT:
         longest = pause(partner.failures - CIRCUIT_OPENS_AT + 1)
         is_no = isinstance(failure, Refused) and not failure.is_silence
         partner.closed_until = now + (min(longest, timedelta(minutes=1)) if is_no else longest)
     partner.refuses = isinstance(failure, Refused)
-    partner.save(update_fields=["failures", "refuses", "closed_until"])
+    partner.save(update_fields=["failures", "refuses", "closed_until", "last_success_at"])
     if partner.failures in (1, CIRCUIT_OPENS_AT):
         tell_of(partner.pk)
 

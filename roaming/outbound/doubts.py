@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models.expressions import RawSQL
+
 # `doubted` of a row of roaming_delivery.
 DOUBTED = """jsonb_set(
         coalesce({row}.delivered, '{{}}'), '{{digest}}',
         to_jsonb(coalesce(substring({row}.delivered->>'digest' from '^(.*#)?'), ''))
     )"""
+# As a value for `update`.
+DOUBTED_THERE = RawSQL(DOUBTED.format(row="roaming_delivery"), [])  # noqa: S611 - made of constants
 
 
 def doubted(told: dict[str, Any] | None) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from django.db.models import ExpressionWrapper, Q
 
 from roaming.hubs.clients import UNREACHABLE
 from roaming.models import Delivery
-from roaming.outbound import deliveries
 from roaming.outbound.deliveries import CIRCUIT_OPENS_AT, Lease
 from roaming.outbound.delivery_rules import HOLDS_UP_FOR
+from roaming.outbound.postponing import Postponed, postpone_all
 
-# So soon is looked again whether it is there, and at the latest so late, where it is tried later.
+# So soon is looked again whether it is there, and at the latest so late, where it is tried later and may come sooner.
 SOON, AT_THE_LATEST = timedelta(milliseconds=300), timedelta(seconds=30)
 # A partner that has said no to everything for so long may be waiting for what is held back.
 REFUSED_FOR = timedelta(hours=36)
@@ -62,6 +62,10 @@ def _is_coming(now: datetime) -> Q:
 
 def wait(leases: Mapping[Lease, Untold], *, now: datetime) -> None:
     """Give these back until what each waits for was tried."""
-    for lease, first in leases.items():
-        until = min(max(first.tried_at, now + SOON), now + AT_THE_LATEST)
-        deliveries.postpone(lease, until=until)
+    postpone_all([Postponed(lease, _until(first, now)) for lease, first in leases.items()])
+
+
+def _until(first: Untold, now: datetime) -> datetime:
+    """What is refused, perhaps for good, is looked at no oftener than it is tried."""
+    until = max(first.tried_at, now + SOON)
+    return min(until, now + AT_THE_LATEST) if first.is_coming else until

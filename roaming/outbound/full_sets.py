@@ -12,7 +12,7 @@ from bookings.models import Booking, BookingOption, BookingStatus, TariffVersion
 from roaming import access, published_invoices, published_tokens
 from roaming.models import Delivery, Partner
 from roaming.outbound.deliveries import unlocked
-from roaming.outbound.doubts import DOUBTED
+from roaming.outbound.doubts import DOUBTED, DOUBTED_THERE
 from roaming.seen_tariffs import seen_tariffs
 
 Kind = Delivery.Kind
@@ -65,7 +65,7 @@ def want_all(partner: Partner, *, anew: bool, sent_before: datetime | None = Non
             if sent_before is not None:
                 rows = rows.exclude(delivered_at__gte=sent_before)
             unlocked(rows).update(
-                next_try_at=now, delivered_version=0, attempts=0, was_refused=False, delivered={"digest": ""}
+                next_try_at=now, delivered_version=0, attempts=0, was_refused=False, delivered=DOUBTED_THERE
             )
 
 

@@ -38,6 +38,7 @@ from roaming.ocpi.times import time_out
 from roaming.ocpi.wire_object import UnreadableError
 from roaming.outbound import best_effort, deliveries
 from roaming.outbound.deliveries import Lease
+from roaming.outbound.postponing import postpone
 from roaming.outbound.waking import wake_sender
 
 Decision = BookingRequest.Decision
@@ -102,7 +103,7 @@ def begin(lease: Lease, *, now: datetime) -> Attempt | None:
     try:
         _check_in_time(ask, so_far, now)
         if hub_clients.is_unreachable(row.partner, owner_of_mirror(ask.booking.depot)):
-            deliveries.postpone(
+            postpone(
                 lease,
                 until=now + hub_clients.ASKED_AGAIN,
                 reason=hub_clients.why_unreachable(owner_of_mirror(ask.booking.depot)),

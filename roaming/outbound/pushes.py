@@ -18,6 +18,7 @@ from roaming.ocpi.call_failures import CallFailed, Refused
 from roaming.ocpi.client import Answer, Party, Peer, Written
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import Lease
+from roaming.outbound.postponing import Postponed, postpone_all
 
 logger = structlog.get_logger(__name__)
 
@@ -89,6 +90,7 @@ def written_each(
     """The push of each; what has nothing to send is settled, and one that cannot be written holds up no other."""
     pushes: list[Push] = []
     nothing_to_send: list[Lease] = []
+    away: list[Postponed] = []
     leases = list(leases)
     unreachable = hub_clients.unreachable({lease.partner_id for lease in leases})
     for lease in leases:
@@ -101,12 +103,12 @@ def written_each(
         if push is None:
             nothing_to_send.append(lease)
         elif (lease.partner_id, party := _folded(push.peer.to_party)) in unreachable:
-            deliveries.postpone(
-                lease, until=now + hub_clients.ASKED_AGAIN, reason=hub_clients.why_unreachable(party)
-            )
+            reason = hub_clients.why_unreachable(party)
+            away.append(Postponed(lease, now + hub_clients.ASKED_AGAIN, reason))
         else:
             pushes.append(push)
     deliveries.unchanged(*nothing_to_send)
+    postpone_all(away)
     return pushes
 
 

@@ -17,6 +17,7 @@ from roaming.ocpi.call_failures import CallFailed, Refused, Unreachable
 from roaming.outbound import deliveries
 from roaming.outbound.deliveries import CIRCUIT_OPENS_AT
 from roaming.outbound.earlier import AT_THE_LATEST, REFUSED_FOR, SOON
+from roaming.outbound.postponing import Postponed, postpone_all
 from roaming.outbound.writers.bookings import bookings_written
 from roaming.outbound.writers.cdrs import cdrs_written
 from tests.factories import DISPATCHER, MANAGER, at, change_slot, slot
@@ -118,6 +119,12 @@ def test_a_credit_waits_for_its_record_whatever_became_of_it_and_a_new_issue_if_
         went = sent(Kind.CDR)
         assert (credited.pk in went) == is_there, fate
         assert (issued.pk in went) == (not is_held and not is_there), fate
+    later = NOW + timedelta(minutes=15)
+    Delivery.objects.filter(object_id=first.pk).update(next_try_at=later, attempts=9, was_refused=True)
+    sent(Kind.CDR)
+    assert Delivery.objects.get(object_id=credited.pk, kind=Kind.CDR).next_try_at == later, (
+        "no oftener than its record"
+    )
     Delivery.objects.filter(object_id__in=[first.pk, credited.pk]).update(next_try_at=None)
     assert sent(Kind.CDR) == [issued.pk], "after the credit of what it replaces"
 
@@ -133,6 +140,28 @@ def test_what_waits_is_looked_at_when_the_other_is_tried_and_soon_at_any_rate(pa
         assert sent(Kind.CDR) == []
         row = fresh(record)
         assert (row.next_try_at, row.leased_until, row.attempts) == (until, None, 0)
+
+
+def test_many_that_wait_are_given_back_in_one_statement(django_assert_num_queries: Any) -> None:
+    partner = make_partner()
+    rows = [
+        Delivery.objects.create(
+            partner=partner,
+            kind=Kind.CDR,
+            object_id=pk,
+            wanted_version=1,
+            next_try_at=NOW,
+            last_error="so far",
+        )
+        for pk in range(3)
+    ]
+    leases = deliveries.claim(room=9, now=NOW)
+    Delivery.objects.filter(pk=rows[2].pk).update(leased_until=NOW)  # it is somebody else's meanwhile
+    with django_assert_num_queries(2):  # and one for what was not found, which may have been locked
+        postpone_all([Postponed(one, NOW + timedelta(seconds=one.object_id), "why") for one in leases])
+
+    found = [(row.next_try_at, row.leased_until, row.last_error) for row in map(fresh, rows)]
+    assert found == [(NOW, None, "why"), (NOW + timedelta(seconds=1), None, "why"), (NOW, NOW, "so far")]
 
 
 def test_a_change_between_lease_and_writing_is_told_once(partner: Partner) -> None:
@@ -175,6 +204,57 @@ def test_who_is_back_is_told_first_what_it_refused_while_it_refused_all(partner:
 
     row = fresh(session)
     assert (row.next_try_at, row.attempts, row.was_refused) == (later, 20, True)
+
+
+def test_what_was_refused_while_the_partner_took_other_things_keeps_its_pause_when_it_is_back() -> None:
+    """Its last yes is written twice a minute, and is none the older for that."""
+    partner = make_partner(last_success_at=NOW - timedelta(minutes=1))
+    rows = [
+        Delivery.objects.create(
+            partner=partner,
+            kind=Kind.SESSION,
+            object_id=pk,
+            wanted_version=1,
+            next_try_at=NOW,
+            attempts=attempts,
+        )
+        for pk, attempts in enumerate([11, 0, 0])
+    ]
+    disliked, refused, under_way = rows
+    seconds = [NOW + timedelta(seconds=second) for second in range(30)]
+    deliveries.record_success(partner.pk, now=NOW)
+    lease, other, third = sorted(deliveries.claim(room=9, now=NOW), key=lambda lease: lease.object_id)
+    deliveries.failed(lease, Refused(200, 2000, "not this one"), now=seconds[5])
+    deliveries.record_success(partner.pk, now=seconds[25])  # not written
+    deliveries.failed(other, Refused(200, 2000, "nor anything"), now=seconds[28])
+    Delivery.objects.filter(pk=under_way.pk).update(attempts=12, was_refused=True)
+    deliveries.record_success(partner.pk, now=seconds[29])
+
+    row = fresh(disliked)
+    assert (row.attempts, row.was_refused) == (12, True)
+    row = fresh(refused)
+    assert (row.attempts, row.was_refused, row.next_try_at) == (1, False, seconds[29])
+    row = fresh(under_way)
+    assert (row.attempts, row.was_refused, row.leased_until) == (12, True, third.until), (
+        "whoever sends it knows"
+    )
+
+
+def test_an_ask_of_ours_keeps_what_has_happened_to_it() -> None:
+    so_far = {"posts": 1, "since": "2030-01-15T12:00:00Z", "watching": False}
+    row = Delivery.objects.create(
+        partner=make_partner(),
+        kind=Kind.REQUEST,
+        object_id=7,
+        wanted_version=1,
+        next_try_at=NOW,
+        delivered=so_far,
+    )
+    [lease] = deliveries.claim(room=1, now=NOW)
+
+    deliveries.failed(lease, Unreachable("no answer in time"), now=NOW)
+
+    assert fresh(row).delivered == so_far
 
 
 def test_what_is_not_known_to_be_there_is_sent_again_though_it_is_as_it_was_last_told(

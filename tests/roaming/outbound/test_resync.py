@@ -112,14 +112,15 @@ def test_what_was_sent_since_the_night_it_missed_is_not_sent_twice(
 
 def test_a_session_that_tells_nothing_new_is_sent_again_too(partner: Partner) -> None:
     session = Delivery.objects.create(
-        partner=partner, kind="session", object_id=7, wanted_version=1, delivered_version=1, delivered={"digest": "as it was"}
+        partner=partner, kind="session", object_id=7, wanted_version=1, delivered_version=1,
+        delivered={"digest": "RFID 04#as it was", "location": "there"},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(full_sets.STILL_TOLD, Delivery.Kind.SESSION, lambda partner, now: {7})
         resync.resync(partner_id=partner.pk, now=NOW)
 
     session.refresh_from_db()
-    assert (session.next_try_at, session.delivered) == (NOW, {"digest": ""})
+    assert (session.next_try_at, session.delivered) == (NOW, {"digest": "RFID 04#", "location": "there"})
 
 
 def test_the_command_says_what_is_on_its_way(partner: Partner, told: list[Delivery]) -> None:
