@@ -166,9 +166,11 @@ class Process:
                 text=True,
             )
         )
-        stack.callback(self._process.terminate)
         self._said: SimpleQueue[str] = SimpleQueue()
-        threading.Thread(target=self._hear, daemon=True).start()
+        hearing = threading.Thread(target=self._hear, daemon=True)
+        stack.callback(hearing.join)
+        stack.callback(self._process.terminate)
+        hearing.start()
 
     def tell(self, line: str) -> None:
         assert self._process.stdin is not None
