@@ -326,7 +326,7 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
         booking.evse = evse
     booking.promised_power_w = request.power_w or min(most, default=0)
     quote = partners_quote(
-        option, evse.pk if evse else None, asked.period,
+        option, evse, asked.period,
         power_w=booking.promised_power_w, vehicle=request.vehicle, at=now,
     )  # fmt: skip
     quotes.keep(booking, quote)

@@ -315,9 +315,8 @@ def _partners_quote(booking: Booking, change: PlannedChange, asker: Asker) -> di
     if Aspect.PLACE not in change.aspects(booking, change.evse):
         return booking.quote
     watts = change.power_w if change.power_w is not None else booking.promised_power_w
-    evse_id = change.evse.pk if change.evse else None
     return partners_quote(
-        booking.option, evse_id, change.period, power_w=watts, vehicle=change.vehicle, at=asker.now
+        booking.option, change.evse, change.period, power_w=watts, vehicle=change.vehicle, at=asker.now
     )
 
 

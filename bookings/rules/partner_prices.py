@@ -11,6 +11,7 @@ from bookings.models import BookingOption, Tariff, Vehicle
 from bookings.rules import precedence, quotes
 from bookings.rules.reservations import kept_before
 from bookings.rules.tariff_bindings import Binding, Owner, Tariffs, bindings_of
+from depots.models import Evse
 from depots.periods import Period
 
 
@@ -30,15 +31,17 @@ class PartnerPrices:
 
 def partners_quote(
     option: BookingOption,
-    evse_id: int | None,
+    evse: Evse | None,
     period: Period,
     *,
     power_w: int,
     vehicle: Vehicle | None,
     at: datetime,
 ) -> dict[str, Any]:
-    """The quote (bookings/rules/quotes.py) by what the partner has told of its tariffs; empty where that says nothing."""
-    held = PartnerPrices([option.depot_id]).held(option.pk, evse_id, at=at)
+    """The quote (bookings/rules/quotes.py) by what the partner has told of its tariffs; empty where that says nothing. Without
+    an EVSE by the first that it may be, as the finder says it."""
+    evse = evse or next(iter(option.evses.all()), None)
+    held = PartnerPrices([option.depot_id]).held(option.pk, evse.pk if evse else None, at=at)
     kept = kept_before(period.starts_at, now=at) if option.is_best_effort else None
     quote = quotes.quoted(held, period, option.depot.zone, power_w=power_w, vehicle=vehicle, reserved=kept)
     return quote.to_json() if quote else {}

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from bookings import operations
-from bookings.models import Booking, BookingRequest, BookingStatus, Tariff
+from bookings.models import Booking, BookingRequest, BookingStatus, Tariff, TariffBinding
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from tests.bookings.people import client_of, seen
@@ -174,6 +174,17 @@ def test_a_change_at_a_partners_depot_has_the_price_it_was_asked_at_once_it_is_a
     changed.refresh_from_db()
     assert changed.quote["total"] == "280.00"
     assert "Price 280.00 EUR." in dispatcher.get(f"/bookings/{changed.pk}/").content.decode()
+
+
+def test_an_evse_that_the_partner_has_yet_to_name_costs_what_the_finder_said(
+    dispatcher: Client, elsewhere: Booking
+) -> None:
+    TariffBinding.objects.update(option=None, evse=elsewhere.option.evses.get())
+
+    page, _ = looked_up(dispatcher, elsewhere, **LONGER)
+
+    assert elsewhere.evse is None
+    assert "About €280.00 instead of €140.00." in page
 
 
 def test_a_partners_other_time_keeps_the_price_as_any_move_by_a_depot(elsewhere: Booking) -> None:
