@@ -15,6 +15,7 @@ import pytest
 import uvloop
 from django.test import Client
 
+from depots.models import User
 from roaming.ocpi.envelope import MAX_BODY
 from tests.config.test_http_protocol import hear
 from tests.roaming.partners import BOOKINGS, authorization, make_partner
@@ -142,6 +143,12 @@ def heard(server: BerthServer, *pieces: bytes) -> bytes:
         return b"".join(iter(lambda: client.recv(65536), b""))
 
 
+def session_cookie(server: BerthServer) -> str:
+    """Cookies are named after the server's address; its page for signing in sets the other one."""
+    page = heard(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    return re.findall(rb"set-cookie: +(berth_csrf\w*)=", page)[0].decode().replace("csrf", "session")
+
+
 def test_whatever_comes_below_ocpi_is_answered_in_an_envelope(server: BerthServer) -> None:
     ended = {what: exchange(server, sent, ends=True) for what, (sent, *_) in ENDING.items()}
     went_on = {what: exchange(server, sent) for what, (sent, *_) in GOING_ON.items()}
@@ -223,13 +230,20 @@ def test_elsewhere_the_answer_is_a_line_of_text(server: BerthServer) -> None:
     assert chunks.startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", ["/organisations/1/bank/statements/", "/invoices/incoming/files/"])
-def test_a_form_that_takes_a_file_gets_one_as_large_as_it_says(server: BerthServer, path: str) -> None:
-    def head(path: str, size: int) -> bytes:
+def test_a_form_that_takes_a_file_gets_one_as_large_as_it_says(
+    server: BerthServer, client: Client, path: str
+) -> None:
+    """From people who are signed in; whoever is not holds no place, and is read as far as any form goes."""
+    client.force_login(User.objects.create_user("accountant@example.com"))
+    signed_in = f"Cookie: {session_cookie(server)}={client.session.session_key}\r\n"
+
+    def head(path: str, size: int, more: str = signed_in) -> bytes:
         length = (
             f"Content-Length: {size}\r\nContent-Type: multipart/form-data; boundary=x\r\nConnection: close"
         )
-        return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n".encode()
+        return f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{more}{length}\r\n\r\n".encode()
 
     size = 20 * 1024**2
     taken = heard(server, head(path, size), b"x" * size)
@@ -237,6 +251,7 @@ def test_a_form_that_takes_a_file_gets_one_as_large_as_it_says(server: BerthServ
     assert re.match(rb"HTTP/1.1 40[34] ", taken)  # all of it was read
     assert heard(server, head(path, size + 2 * 1024**2)).startswith(b"HTTP/1.1 413 ")
     assert heard(server, head("/invoices/", size)).startswith(b"HTTP/1.1 413 ")
+    assert heard(server, head(path, size, "")).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_database_that_is_gone_is_a_503_in_an_envelope(tmp_path: Path) -> None:
