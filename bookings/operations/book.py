@@ -18,7 +18,15 @@ from bookings.errors import (
     SlotTaken,
     TooManyBookings,
 )
-from bookings.models import LIVE, Booking, BookingPayment, BookingRequest, BookingStatus, BookingToken
+from bookings.models import (
+    LIVE,
+    Booking,
+    BookingPayment,
+    BookingRequest,
+    BookingStatus,
+    BookingToken,
+    OfferedSlot,
+)
 from bookings.models.bookings import BEST_EFFORT
 from bookings.operations import best_effort, request_log
 from bookings.operations.booking_draft import Draft, drafted, drafted_ahead, filled, unsaved
@@ -44,12 +52,13 @@ from bookings.rules.entitlement import (
     own_vehicle,
     refuse_groups,
 )
-from bookings.rules.partner_prices import partners_quote
+from bookings.rules.partner_prices import partners_power_w, partners_quote
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability
 from bookings.search.bookable import bookable_options, terms_for
 from bookings.signals import partner_asked
+from depots.models import Evse
 from depots.periods import Period
 
 
@@ -319,12 +328,11 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     evse = request.evse or next(iter(option.evses.all()), None)
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
-    most = [w for w in (asked.must_fit.max_power_w, evse.max_power_w if evse else None) if w]
     booking = unsaved(asked, terms)
     if option.is_best_effort:
         booking.terms_json[BEST_EFFORT] = True
         booking.evse = evse
-    booking.promised_power_w = request.power_w or min(most, default=0)
+    booking.promised_power_w = request.power_w or _partners_power_w(asked, evse)
     quote = partners_quote(
         option, evse, asked.period,
         power_w=booking.promised_power_w, vehicle=request.vehicle, at=now,
@@ -337,6 +345,11 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=tokens, ask=ask, actor=actor, at=now)
     partner_asked.send(sender=BookingRequest, request=ask, at=now)
     return booking
+
+
+def _partners_power_w(asked: SlotRequest, evse: Evse | None) -> int:
+    told = OfferedSlot.objects.filter(option=asked.option, period__overlap=asked.period)
+    return partners_power_w(asked.must_fit, evse, told.values_list("max_power_w", flat=True))
 
 
 def _nearest(request: SlotRequest, now: datetime) -> Period | None:

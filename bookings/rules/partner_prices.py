@@ -3,12 +3,13 @@ does."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
 from bookings.models import BookingOption, Tariff, Vehicle
 from bookings.rules import precedence, quotes
+from bookings.rules.fit import Needs
 from bookings.rules.reservations import kept_before
 from bookings.rules.tariff_bindings import Binding, Owner, Tariffs, bindings_of
 from depots.models import Evse
@@ -27,6 +28,12 @@ class PartnerPrices:
     def held(self, option_id: int, evse_id: int | None, *, at: datetime) -> Tariffs:
         owners = [Owner("option", option_id), *([Owner("evse", evse_id)] if evse_id else [])]
         return precedence.tariffs_held(precedence.asked_in_turn(self._bound, owners), at=at)
+
+
+def partners_power_w(needs: Needs, evse: Evse | None, told_w: Iterable[int | None]) -> int:
+    """Watts that a partner is asked for where nobody wished any: the least of what the vehicle takes, the EVSE gives and the
+    calendar tells for that time. 0 where none of these is known."""
+    return min((w for w in (needs.max_power_w, evse and evse.max_power_w, *told_w) if w), default=0)
 
 
 def partners_quote(

@@ -16,7 +16,7 @@ from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.fit import Needs
-from bookings.rules.partner_prices import PartnerPrices
+from bookings.rules.partner_prices import PartnerPrices, partners_power_w
 from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
 from bookings.rules.reservations import kept_before
@@ -324,7 +324,7 @@ def _hint(
     else:
         refusal = _against_terms(terms, option.depot, period, now=search.now)
         refusal = refusal or _off_step(free, period, terms, option.depot, nearest)
-    watts = min([s.max_power_w for s in touched if s.max_power_w] or [evse.max_power_w if evse else 0])
+    watts = partners_power_w(search.wanted, evse, [slot.max_power_w for slot in touched])
     held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
     kept = kept_before(period.starts_at, now=search.now) if option.is_best_effort else None
     quote = quotes.quoted(

@@ -25,11 +25,13 @@ from tests.factories import (
     make_depot,
     make_evse,
     make_fleet,
+    make_option,
     make_vehicle,
     option_of,
     place_hold,
     slot,
 )
+from tests.money_factories import make_bound, per_kwh
 
 CCS, MCS = "IEC_62196_T2_COMBO", "MCS"
 
@@ -259,3 +261,28 @@ def test_a_search_asks_as_much_of_the_database_whatever_the_number_of_depots_and
 
     assert (statements(), statements()) == (unknown, known)
     assert known == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("vehicle_w", "told_w", "asked_w"),
+    [(350_000, None, 350_000), (350_000, 150_000, 150_000), (500_000, None, 400_000)],
+)
+def test_a_partners_slot_has_the_price_and_the_power_that_its_booking_keeps(
+    vehicle_w: int, told_w: int | None, asked_w: int
+) -> None:
+    """The least of what the vehicle takes, the EVSE gives and the calendar tells."""
+    fleet, network = make_fleet(), make_fleet("Südnetz", is_partner=True)
+    there = make_depot(network, is_mirror=True, open_to_all=False)
+    evse = make_evse(there, max_power_w=400_000, option=False)
+    option = make_option(evse, is_mirror=True, calendar_at=NOW)
+    option.offered_slots.create(calendar_id="c", period=slot(8, 20), max_power_w=told_w)
+    make_bound(per_kwh("0.40"), option=option)
+    vehicle = make_vehicle(fleet, max_power_w=vehicle_w)
+
+    [offer] = find_slots(SlotSearch(fleet, slot(10, 11), NOW, vehicle=vehicle))
+    booking = book_slot(option=option, fleet=fleet, period=slot(10, 11), vehicle=vehicle, now=NOW)
+
+    assert (offer.power_w, booking.promised_power_w) == (asked_w, asked_w)
+    assert offer.quote is not None
+    assert booking.quote == offer.quote.to_json()
