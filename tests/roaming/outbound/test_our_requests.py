@@ -96,7 +96,7 @@ def test_the_partners_depots_are_there_a_moment_after_registration(
     ]
     assert [(o.option.code, o.is_hint, o.power_w) for o in found] == [
         ("SIM-DIJON-CCS", True, 350_000),
-        (AT_ONCE, True, 400_000),
+        (AT_ONCE, True, 350_000),
     ]
 
 
