@@ -110,6 +110,16 @@ class DoesNotFit(BookingError):
     field = "vehicle"
 
 
+class EnergyImpossible(BookingError):
+    """What is to be charged makes no sense for the vehicle, or how long that takes cannot be said."""
+
+    code = "energy_impossible"
+
+    def __init__(self, sentence: str, *, field: str = "energy_kwh") -> None:
+        super().__init__(sentence)
+        self.field = field  # type: ignore[misc]
+
+
 class PowerUnavailable(BookingError):
     """The EVSE, its cabinet or the grid cannot promise so much. `available_w` could have been promised."""
 

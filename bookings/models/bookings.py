@@ -149,6 +149,11 @@ class Booking(models.Model):
     wished_power_w = models.BigIntegerField(
         null=True, blank=True, help_text="what its customer asked for; a change keeps it or is refused"
     )
+    energy_wh = models.BigIntegerField(
+        null=True, blank=True, help_text="what it was asked to charge, where it was asked for by energy"
+    )
+    soc_from = models.PositiveSmallIntegerField(null=True, blank=True, help_text="percent, as it was asked")
+    soc_to = models.PositiveSmallIntegerField(null=True, blank=True, help_text="percent, as it was asked")
     terms_json = models.JSONField(db_column="terms")
     quote = models.JSONField(default=dict, blank=True)
     # Versions are never deleted: checking the keys would lock one row that every booking of a depot names.
@@ -243,6 +248,12 @@ class Booking(models.Model):
                 condition=Q(route="outbound") | Q(evse__isnull=False) | Q(status__in=["declined", "failed"]),
             ),
             models.CheckConstraint(name="booking_id_fits_charger", condition=Q(id__gt=0, id__lt=2**31)),
+            models.CheckConstraint(
+                name="booking_energy_sensible",
+                condition=(Q(energy_wh__isnull=True) | Q(energy_wh__gt=0))
+                & (Q(soc_from__isnull=True) | Q(soc_from__lte=100))
+                & (Q(soc_to__isnull=True) | Q(soc_to__lte=100)),
+            ),
         ]
         indexes = [
             models.Index(fields=["fleet", "starts_at"], name="booking_of_fleet"),
@@ -360,8 +371,8 @@ class Booking(models.Model):
 
     @property
     def expected_wh(self) -> int | None:
-        """About what it was to charge, as it was quoted; None where no price was."""
-        return expected_wh(self.quote)
+        """About what it was to charge, as it was quoted or, without a price, asked for; None where neither says it."""
+        return expected_wh(self.quote) or self.energy_wh
 
     @property
     def pending_request(self) -> BookingRequest | None:

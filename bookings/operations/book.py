@@ -28,7 +28,7 @@ from bookings.models import (
     OfferedSlot,
 )
 from bookings.models.bookings import BEST_EFFORT
-from bookings.operations import best_effort, request_log
+from bookings.operations import best_effort, request_log, until_charged
 from bookings.operations.booking_draft import Draft, drafted, drafted_ahead, filled, unsaved
 from bookings.operations.places import (
     FreePlace,
@@ -44,6 +44,7 @@ from bookings.payments import booking_payments
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import answers_until
+from bookings.rules.energy_slots import partners_slot
 from bookings.rules.entitlement import (
     AskedVehicle,
     ask_for_vehicle,
@@ -90,11 +91,13 @@ class _Named:
 
 @dataclass(frozen=True)
 class _Scope:
-    """What has to be locked for a request, and read: EVSEs by id, and whether bookings elsewhere at the depot count."""
+    """What has to be locked for a request, and read: EVSEs by id, whether bookings elsewhere at the depot count, and the time
+    that the booking may take."""
 
     pool: frozenset[int]
     fed: frozenset[int]
     depot: bool
+    reach: Period
 
 
 @dataclass(frozen=True)
@@ -152,11 +155,13 @@ def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
     bays = known.offers.get(request.option.pk, ())
     pool = frozenset([request.evse.pk] if request.evse else [bay.pk for bay in bays])
     depot = terms.max_open_bookings is not None or bool(known.limits)
-    return _Scope(pool, frozenset(known.fed_together(pool)), depot)
+    slot = request.energy_slot(terms, known.site)
+    reach = slot.longest if slot is not None else request.period
+    return _Scope(pool, frozenset(known.fed_together(pool)), depot, reach)
 
 
 def _standing(request: SlotRequest, scope: _Scope, now: datetime) -> Standing:
-    around = request.period.widened(availability.FAR, availability.FAR)
+    around = scope.reach.widened(availability.FAR, availability.FAR)
     return standing(request.option.depot_id, scope.pool | scope.fed, around, now=now)
 
 
@@ -167,8 +172,9 @@ def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: da
     if payment is not None:
         booking_payments.ask(payment, booking, now)
     waits = approval or (payment is not None and payment.is_waited_for)
+    asked = replace(request, period=booking.period).asked(named.tokens)
     ask = request_log.entry(
-        BookingRequest.Kind.CREATE, request.asked(named.tokens).to_json(), accepted=not waits,
+        BookingRequest.Kind.CREATE, asked.to_json(), accepted=not waits,
         message=request.message, actor=actor, now=now,
     )  # fmt: skip
     if waits:
@@ -221,17 +227,19 @@ def _placed(
     _check_open_bookings(request, terms, now)
     occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
     if ground.standing.overdue():
-        span = request.period.widened(terms.early_start, terms.tail)
-        sweep_holds(list(ground.locked), span, now=now)
-        # Closures may have taken over what the holds gave up.
         scope = _scope(request, ground.configuration, now)
+        sweep_holds(list(ground.locked), scope.reach.widened(terms.early_start, terms.tail), now=now)
+        # Closures may have taken over what the holds gave up.
         ground = replace(ground, standing=_standing(request, scope, now))
+    booking, suffices = named.draft.booking, pool
+    if request.ends_when_charged:
+        request, suffices = _until_charged(request, pool, ground, now)
+        booking.period = request.period
     taken = ground.standing.by_evse()
-    free = free_places(pool, request.must_fit, request.period, terms, now=now, taken=taken)
+    free = free_places(suffices, request.must_fit, request.period, terms, now=now, taken=taken)
     if not free:
         raise SlotTaken
     place, watts = _first_with_power(free, pool, request, ground, now)
-    booking = named.draft.booking
     booking.evse_id, booking.promised_power_w = place.evse.pk, watts
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
@@ -239,6 +247,26 @@ def _placed(
     there = ground.configuration
     payment = booking_payments.plan(booking, there, now) if there.payment_terms else None
     return booking, place.span, payment
+
+
+def _until_charged(
+    request: SlotRequest, pool: Sequence[Bay], ground: _BookingGround, now: datetime
+) -> tuple[SlotRequest, list[Bay]]:
+    """The request with the end it takes, and the EVSEs of which that is true. Raises what `until_charged.shortest` and
+    `periods.check_period` do."""
+    site, terms, standing = ground.configuration.site, ground.terms, ground.standing
+    slot = request.energy_slot(terms, site)
+    assert slot is not None  # it ends when charged
+    reach = slot.longest.widened(availability.FAR, availability.FAR)
+    supply = Supply(ground.configuration.limits, standing.floors(reach))
+    vehicle_w, most_w = request.must_fit.max_power_w, terms.max_promise_w
+
+    def promised_w(place: FreePlace[Bay]) -> int:
+        return supply.promise(place.evse, place.span, request.power_w, vehicle_w, most_w=most_w)
+
+    period, suffices = until_charged.shortest(slot, pool, standing.by_evse(), promised_w, now=now)
+    periods.check_period(terms, site, period, now=now)
+    return replace(request, period=period), suffices
 
 
 def _quote(
@@ -250,7 +278,7 @@ def _quote(
     if kept is not None:  # what a booked slot costs is no price of a reservation
         tariffs = tariffs._replace(booking=None)
     quote = quotes.quoted(
-        tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle,
+        tariffs, request.period, there.site.zone, power_w=watts, vehicle=request.vehicle, energy_wh=request.energy_wh,
         reserved=Period(kept.since, kept.until) if kept is not None else None,
     )  # fmt: skip
     return quote.to_json() if quote else {}
@@ -322,10 +350,15 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
         raise NotOpenToYou("This depot is not open to you.")
     tokens = entitled(request.tokens, asked.vehicle, fleet, request.party)
     refuse_groups(tokens)
+    evse = request.evse or next(iter(option.evses.all()), None)
+    slot = asked.energy_slot(terms, option.depot)
+    if slot is not None:
+        told = OfferedSlot.objects.filter(option=option, period__overlap=slot.longest)
+        period, _ = partners_slot(slot, asked.must_fit, evse, told, wish_w=request.power_w)
+        asked = replace(asked, period=period)
     periods.check_period(terms, option.depot, asked.period, now=now)
     if option.is_best_effort:
         best_effort.take_elsewhere(option.pk, asked.period)
-    evse = request.evse or next(iter(option.evses.all()), None)
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
     booking = unsaved(asked, terms)
@@ -335,12 +368,12 @@ def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Bookin
     booking.promised_power_w = request.power_w or _partners_power_w(asked, evse)
     quote = partners_quote(
         option, evse, asked.period,
-        power_w=booking.promised_power_w, vehicle=request.vehicle, at=now,
+        power_w=booking.promised_power_w, vehicle=request.vehicle, energy_wh=request.energy_wh, at=now,
     )  # fmt: skip
     quotes.keep(booking, quote)
     quotes.check_shown(request.shown_price, booking.quote)
     ask = request_log.entry(
-        BookingRequest.Kind.CREATE, request.asked(tokens).to_json(), accepted=False, actor=actor, now=now
+        BookingRequest.Kind.CREATE, asked.asked(tokens).to_json(), accepted=False, actor=actor, now=now
     )
     lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=tokens, ask=ask, actor=actor, at=now)
     partner_asked.send(sender=BookingRequest, request=ask, at=now)
@@ -360,4 +393,6 @@ def _nearest(request: SlotRequest, now: datetime) -> Period | None:
     except DoesNotFit:
         return None
     terms, wish_w = there.terms(option_id, request.fleet.pk, now=now), request.power_w
-    return availability.nearest(terms, pool, request.period, limits=there.limits, wish_w=wish_w, now=now)
+    slot = request.energy_slot(terms, there.site)
+    wanted = slot.at_power(wish_w or max(bay.max_power_w for bay in pool)) if slot else request.period
+    return availability.nearest(terms, pool, wanted, limits=there.limits, wish_w=wish_w, now=now)

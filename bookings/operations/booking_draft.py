@@ -15,7 +15,7 @@ from bookings.models import Booking, Enforcement, Vehicle
 from bookings.models.bookings import new_request_id
 from bookings.operations.places import candidates
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import periods
+from bookings.rules import energy_slots, periods
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.terms import Terms
 
@@ -49,6 +49,9 @@ def drafted(request: SlotRequest, configuration: Configuration, now: datetime) -
     """Raises a BookingError for a period or a vehicle that the place is not for."""
     option, asked = request.option, filled(request)
     terms = request.under(configuration.terms(option.pk, request.fleet.pk, now=now))
+    slot = asked.energy_slot(terms, configuration.site)
+    if slot is not None:  # its end is found under the locks
+        asked = replace(asked, period=slot.least)
     periods.check_period(terms, configuration.site, asked.period, now=now)
     pool = candidates(configuration.offers.get(option.pk, ()), asked.must_fit, asked.evse)
     return Draft(configuration, asked, pool, unsaved(asked, terms))
@@ -67,7 +70,8 @@ def filled(request: SlotRequest) -> SlotRequest:
 
 
 def unsaved(request: SlotRequest, terms: Terms) -> Booking:
-    return Booking(
+    """Raises EnergyImpossible."""
+    booking = Booking(
         **as_asked(request),
         route=_route(request),
         vehicle=request.vehicle,
@@ -75,6 +79,9 @@ def unsaved(request: SlotRequest, terms: Terms) -> Booking:
         terms_json=terms.to_json() | (request.reserved.to_json() if request.reserved is not None else {}),
         enforcement=Enforcement.NOT_DUE,
     )
+    if request.energy is not None:
+        energy_slots.keep(booking, request.energy, request.vehicle)
+    return booking
 
 
 def as_asked(request: SlotRequest) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from bookings.actors import RULE, Actor
 from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.fit import Needs
 from depots.models import Evse
 from depots.periods import Period
@@ -40,6 +41,7 @@ class Asked:
     plate: str = ""
     authorization_reference: str = ""
     needs: Needs | None = None
+    energy: EnergyAsked | None = None
     reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +59,7 @@ class Asked:
             "plate": self.plate or None,
             "authorization_reference": self.authorization_reference or None,
             "needs": (self.needs.to_json() or None) if self.needs is not None else None,
+            "energy": self.energy.to_json() if self.energy is not None else None,
             "reason": self.reason or None,
         }
         return {name: value for name, value in asked.items() if value is not None}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.models import BookingOption, BookingToken, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
+from bookings.rules.charging_duration import Charging, EnergyAsked
+from bookings.rules.configuration import Site
+from bookings.rules.energy_slots import EnergySlot
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from bookings.rules.reservations import ReservedTime, terms_of_reservation
 from bookings.rules.terms import Terms
-from depots.models import Evse, Organisation
+from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 
 
@@ -25,6 +29,9 @@ class SlotRequest:
     asking eMSP, its own where a fleet asks; without a `request_id` one is made. `quote` is the price of a booking that is made
     anew; any other is priced under the tariffs that hold now. `reserved` makes it a reservation (rules/reservations.py).
     `shown_price` is what the asker was shown (`quotes.brief`, empty for no price): dearer than that it is not booked.
+    `energy` is what is to be charged, kept with the booking. Who knows no end (`energy_kwh` without `ends_at`) asks by
+    `SlotRequest.until_charged(starts_at=…, energy=EnergyAsked(energy_wh=…).checked(), fleet=…, option=…, …)`: of its `period`
+    only the start counts (`ends_when_charged`), and the end is found under the locks.
     """
 
     fleet: Organisation
@@ -43,10 +50,29 @@ class SlotRequest:
     quote: dict[str, Any] | None = None
     shown_price: dict[str, str] | None = None
     reserved: ReservedTime | None = None
+    energy: EnergyAsked | None = None
+    ends_when_charged: bool = False
+
+    @classmethod
+    def until_charged(cls, *, starts_at: datetime, energy: EnergyAsked, **asked: Any) -> SlotRequest:
+        """As long as the energy takes with the power that is promised: no shorter slot would do."""
+        begin = Period(starts_at, starts_at + timedelta(minutes=1))
+        return cls(period=begin, energy=energy, ends_when_charged=True, **asked)
+
+    def energy_slot(self, terms: Terms, depot: Depot | Site) -> EnergySlot | None:
+        """The slot whose end is still to be found; None where it is given. Raises EnergyImpossible."""
+        if self.energy is None or not self.ends_when_charged:
+            return None
+        return EnergySlot(Charging.of(self.energy, self.vehicle), self.period.starts_at, terms, depot)
 
     @property
     def must_fit(self) -> Needs:
         return self.needs or Needs.of(self.vehicle)
+
+    @property
+    def energy_wh(self) -> int | None:
+        """What is asked for in energy. Raises EnergyImpossible."""
+        return None if self.energy is None else Charging.of(self.energy, self.vehicle).energy_wh
 
     def under(self, terms: Terms) -> Terms:
         """What it is made by, where these are the place's terms for its asker."""
@@ -56,5 +82,5 @@ class SlotRequest:
         """The same for the log of asks, with the tokens the booking carries."""
         return Asked(
             period=self.period, option=self.option, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
-            power_w=self.power_w, needs=self.needs,
+            power_w=self.power_w, needs=self.needs, energy=self.energy,
         )  # fmt: skip

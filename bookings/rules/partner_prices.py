@@ -43,6 +43,7 @@ def partners_quote(
     *,
     power_w: int,
     vehicle: Vehicle | None,
+    energy_wh: int | None = None,
     at: datetime,
 ) -> dict[str, Any]:
     """The quote (bookings/rules/quotes.py) by what the partner has told of its tariffs; empty where that says nothing. Without
@@ -50,5 +51,7 @@ def partners_quote(
     evse = evse or next(iter(option.evses.all()), None)
     held = PartnerPrices([option.depot_id]).held(option.pk, evse.pk if evse else None, at=at)
     kept = kept_before(period.starts_at, now=at) if option.is_best_effort else None
-    quote = quotes.quoted(held, period, option.depot.zone, power_w=power_w, vehicle=vehicle, reserved=kept)
+    quote = quotes.quoted(
+        held, period, option.depot.zone, power_w=power_w, vehicle=vehicle, energy_wh=energy_wh, reserved=kept
+    )
     return quote.to_json() if quote else {}

@@ -129,9 +129,11 @@ def quoted(
     *,
     power_w: int,
     vehicle: Vehicle | None,
+    energy_wh: int | None = None,
     reserved: Period | None = None,
 ) -> Quote | None:
-    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's. `reserved` is for how long
+    """The price of a period at a promised power; None where no tariff holds. `zone` is the depot's. `energy_wh` is what was
+    asked for, where that was. `reserved` is for how long
     the charger is kept before by a reservation, which the tariff of charging prices; nobody charges before it is over.
 
     A currency never adds to another. Two that hold together are refused when tariffs are bound; where they came to meet
@@ -142,7 +144,7 @@ def quoted(
     if tariffs.charging is None and tariffs.booking is None:
         return None
     charging = _after(reserved, period)
-    energy_wh = _energy_estimate_wh(period, power_w, vehicle)
+    energy_wh = _energy_estimate_wh(period, power_w, vehicle, energy_wh)
     expected = Expected(charging, power_w, energy_wh, reserved)
     visit = Visit(session=expected.use(), booking=BookedSlot(period))
     by_charging, by_booking = (one.content if one else None for one in tariffs)
@@ -225,9 +227,11 @@ def _named(kind: str, one: TariffInForce) -> dict[str, Any]:
     return {"kind": kind, "id": one.pk, "code": one.code, "name": one.name, "version": one.number}
 
 
-def _energy_estimate_wh(period: Period, power_w: int, vehicle: Vehicle | None) -> int:
-    """The promised power all the time, but no more than four fifths of the battery."""
+def _energy_estimate_wh(period: Period, power_w: int, vehicle: Vehicle | None, asked_wh: int | None) -> int:
+    """The promised power all the time, but no more than was asked for; where nothing was, than four fifths of the battery."""
     energy = int(power_w * period.duration.total_seconds() / 3600)
+    if asked_wh is not None:
+        return min(energy, asked_wh)
     if vehicle is not None and vehicle.battery_wh:
         energy = min(energy, vehicle.battery_wh * 4 // 5)
     return energy

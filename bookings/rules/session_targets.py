@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Coalesce
 
 from bookings.models import Booking
 from bookings.models.bookings import expected_wh
@@ -17,7 +18,10 @@ from depots.models import ChargingSession
 def with_targets(sessions: QuerySet[ChargingSession]) -> QuerySet[ChargingSession]:
     """In the same query: `booked_wh` (text, or null), `battery_wh` and `charge_curve`."""
     return sessions.annotate(
-        booked_wh=KeyTextTransform("energy_wh", "visit__booking__quote"),
+        booked_wh=Coalesce(
+            Cast("visit__booking__energy_wh", TextField()),
+            KeyTextTransform("energy_wh", "visit__booking__quote"),
+        ),
         battery_wh=F("visit__booking__vehicle__battery_wh"),
         charge_curve=F("visit__booking__vehicle__charge_curve"),
     )
@@ -28,7 +32,7 @@ def session_of(booking: Booking) -> ChargingSession | None:
     session: Any = session_under_way(booking)
     if session is not None:
         began_in = booking if session.pk == booking.session_id else session.visit.booking
-        session.booked_wh = expected_wh(began_in.quote)
+        session.booked_wh = began_in.energy_wh or expected_wh(began_in.quote)
         session.battery_wh = began_in.vehicle.battery_wh if began_in.vehicle is not None else None
         session.charge_curve = began_in.vehicle.charge_curve if began_in.vehicle is not None else None
     return session

@@ -372,6 +372,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),
     "booking_status_known": lambda: _booking(make_evse(), status="maybe"),
     "booking_here_has_evse": lambda: _without_evse(_booking(make_evse())),
+    "booking_energy_sensible": lambda: _booking(make_evse(), soc_to=101),
     "booking_id_fits_charger": lambda: _booking(make_evse(), id=2**31),
     "occupancy_not_empty": lambda: Occupancy(
         evse=make_evse(), span=TimestamptzRange(empty=True), holder=1, kind="booking"
