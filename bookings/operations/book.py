@@ -25,11 +25,10 @@ from bookings.models import (
     BookingRequest,
     BookingStatus,
     BookingToken,
-    OfferedSlot,
 )
-from bookings.models.bookings import BEST_EFFORT
-from bookings.operations import best_effort, request_log, until_charged
-from bookings.operations.booking_draft import Draft, drafted, drafted_ahead, filled, unsaved
+from bookings.operations import request_log, until_charged
+from bookings.operations.book_at_partner import ask_partner
+from bookings.operations.booking_draft import Draft, drafted, drafted_ahead
 from bookings.operations.places import (
     FreePlace,
     ReachesFurther,
@@ -41,25 +40,19 @@ from bookings.operations.places import (
 )
 from bookings.operations.slot_request import SlotRequest
 from bookings.payments import booking_payments
-from bookings.rules import configuration, fit, periods, quotes
+from bookings.rules import configuration, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import answers_until
-from bookings.rules.energy_slots import partners_slot
 from bookings.rules.entitlement import (
     AskedVehicle,
     ask_for_vehicle,
     carried,
     entitled,
     own_vehicle,
-    refuse_groups,
 )
-from bookings.rules.partner_prices import partners_power_w, partners_quote
 from bookings.rules.power import Supply
 from bookings.rules.terms import Terms
 from bookings.search import availability
-from bookings.search.bookable import bookable_options, terms_for
-from bookings.signals import partner_asked
-from depots.models import Evse
 from depots.periods import Period
 
 
@@ -70,7 +63,7 @@ def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Boo
     """
     if request.option.is_mirror:
         with refusals(lambda: _nearest(request, now)), calendars.one_operation():
-            return _ask_partner(request, actor=actor, now=now)
+            return ask_partner(request, actor=actor, now=now)
     return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now))
 
 
@@ -341,50 +334,6 @@ def _promised(
     return promised
 
 
-def _ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
-    """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered."""
-    option, fleet = request.option, request.fleet
-    terms = replace(terms_for(option, fleet, now=now), approval=True)
-    asked = filled(replace(request, vehicle=own_vehicle(request.vehicle, fleet)))
-    if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
-        raise NotOpenToYou("This depot is not open to you.")
-    tokens = entitled(request.tokens, asked.vehicle, fleet, request.party)
-    refuse_groups(tokens)
-    evse = request.evse or next(iter(option.evses.all()), None)
-    slot = asked.energy_slot(terms, option.depot)
-    if slot is not None:
-        told = OfferedSlot.objects.filter(option=option, period__overlap=slot.longest)
-        period, _ = partners_slot(slot, asked.must_fit, evse, told, wish_w=request.power_w)
-        asked = replace(asked, period=period)
-    periods.check_period(terms, option.depot, asked.period, now=now)
-    if option.is_best_effort:
-        best_effort.take_elsewhere(option.pk, asked.period)
-    if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
-        raise DoesNotFit(fit.sentence(misfits))
-    booking = unsaved(asked, terms)
-    if option.is_best_effort:
-        booking.terms_json[BEST_EFFORT] = True
-        booking.evse = evse
-    booking.promised_power_w = request.power_w or _partners_power_w(asked, evse)
-    quote = partners_quote(
-        option, evse, asked.period,
-        power_w=booking.promised_power_w, vehicle=request.vehicle, energy_wh=request.energy_wh, at=now,
-    )  # fmt: skip
-    quotes.keep(booking, quote)
-    quotes.check_shown(request.shown_price, booking.quote)
-    ask = request_log.entry(
-        BookingRequest.Kind.CREATE, asked.asked(tokens).to_json(), accepted=False, actor=actor, now=now
-    )
-    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=tokens, ask=ask, actor=actor, at=now)
-    partner_asked.send(sender=BookingRequest, request=ask, at=now)
-    return booking
-
-
-def _partners_power_w(asked: SlotRequest, evse: Evse | None) -> int:
-    told = OfferedSlot.objects.filter(option=asked.option, period__overlap=asked.period)
-    return partners_power_w(asked.must_fit, evse, told.values_list("max_power_w", flat=True))
-
-
 def _nearest(request: SlotRequest, now: datetime) -> Period | None:
     """When the same would be free; asked after a refusal, outside of the transaction."""
     option_id, there = request.option.pk, configuration.current(request.option.depot_id)
@@ -394,5 +343,8 @@ def _nearest(request: SlotRequest, now: datetime) -> Period | None:
         return None
     terms, wish_w = there.terms(option_id, request.fleet.pk, now=now), request.power_w
     slot = request.energy_slot(terms, there.site)
-    wanted = slot.at_power(wish_w or max(bay.max_power_w for bay in pool)) if slot else request.period
+    wanted = request.period
+    if slot is not None:
+        supply = Supply.behind(there.limits, slot.longest, now=now)
+        wanted = until_charged.length(slot, pool, supply, wish_w, request.must_fit.max_power_w)
     return availability.nearest(terms, pool, wanted, limits=there.limits, wish_w=wish_w, now=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic
@@ -12,6 +13,7 @@ from bookings.core.standing import Taken
 from bookings.errors import BookingError, PowerUnavailable, SlotTaken
 from bookings.operations.places import FreePlace, Spot
 from bookings.rules.energy_slots import EnergySlot
+from bookings.rules.power import Supply
 from depots.periods import Period
 
 
@@ -41,6 +43,22 @@ def shortest(
         raise max(refused, key=_mildness)
     best = min((period for period, _ in found), key=lambda period: period.ends_at)
     return best, [evse for period, evse in found if period == best]
+
+
+def length(
+    slot: EnergySlot, pool: Sequence[Spot], supply: Supply, wish_w: int | None, vehicle_max_w: int | None
+) -> Period:
+    """About how long it takes there, whoever is there: to look for another time by."""
+
+    def shortest_at(evse: Spot) -> Period:
+        most_w = slot.terms.max_promise_w
+        return slot.found(lambda span: supply.promise(evse, span, wish_w, vehicle_max_w, most_w=most_w))[0]
+
+    found = []
+    for evse in pool:
+        with suppress(BookingError):
+            found.append(shortest_at(evse))
+    return min(found, key=lambda period: period.ends_at, default=slot.longest)
 
 
 @dataclass(frozen=True)
