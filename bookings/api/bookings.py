@@ -87,6 +87,9 @@ def _place(booking: Booking) -> dict[str, Any]:
         "period": booking.period.as_json(),
         "occupied": occupied.span.as_json() if occupied else None,
         "promised_power_kw": booking.promised_power_w / 1000,
+        "energy_kwh": booking.energy_wh / 1000 if booking.energy_wh is not None else None,
+        "soc_from": booking.soc_from,
+        "soc_to": booking.soc_to,
     }
 
 

@@ -31,6 +31,7 @@ GROUP_OF = {
     "evse": Aspect.PLACE,
     "evse_id": Aspect.PLACE,
     "power_w": Aspect.PLACE,
+    "energy": Aspect.PLACE,
     "vehicle": Aspect.VEHICLE,
     "vehicle_id": Aspect.VEHICLE,
     "plate": Aspect.VEHICLE,

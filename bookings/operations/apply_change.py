@@ -18,7 +18,7 @@ from bookings.models import Booking, BookingToken
 from bookings.operations import promise_power
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace, free_places
-from bookings.rules import configuration, quotes
+from bookings.rules import configuration, energy_slots, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.power import Supply
 from bookings.search import availability
@@ -154,7 +154,10 @@ def bid_for(
     elif asker.is_fleet and Aspect.PLACE in groups:
         there, evse_id = ground.configuration, place.evse.pk
         tariffs = there.tariffs_for(booking.option_id, evse_id, booking.fleet_id, at=asker.now)
-        price = quotes.quoted(tariffs, change.period, there.site.zone, power_w=watts, vehicle=change.vehicle)
+        wh = energy_slots.energy_wh(change.energy_then(booking), change.vehicle)
+        price = quotes.quoted(
+            tariffs, change.period, there.site.zone, power_w=watts, vehicle=change.vehicle, energy_wh=wh
+        )
         quote = price.to_json() if price else {}
     return Bid(watts, quote)
 
@@ -175,6 +178,9 @@ def write(
     }  # fmt: skip
     if bid.quote != booking.quote:
         detail["quote_before"] = booking.quote
+    if change.is_other_energy(booking):
+        asked = energy_slots.asked_of(booking)
+        detail["energy_before"] = asked.to_json() if asked else {}
     old_evse_id = booking.evse_id
     fields = _set_columns(booking, change, place.evse.pk, bid)
     if change.tokens is not None:
@@ -193,6 +199,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     """The booking as it is to become; the names of the columns that may be different."""
     booking.promised_power_w = bid.power_w
     quotes.keep(booking, bid.quote)
+    energy_slots.keep(booking, change.energy_then(booking), change.vehicle)
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
     booking.period, booking.evse_id, booking.vehicle = change.period, evse_id, change.vehicle
@@ -201,7 +208,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     return [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
-        "wished_power_w", "decide_until", *quotes.KEPT,
+        "wished_power_w", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
     ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from bookings.core.locking import lock_booking
 from bookings.core.versions import Aspect, check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
-from bookings.operations import best_effort, change_plan, request_log
+from bookings.operations import best_effort, change_length, change_plan, request_log, until_charged
 from bookings.operations.apply_change import (
     Asker,
     Bid,
@@ -27,10 +27,12 @@ from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import FreePlace, ReachesFurther, sweep_holds, under_locks
 from bookings.payments import booking_payments
-from bookings.rules import configuration, periods, quotes
+from bookings.rules import configuration, energy_slots, periods, quotes
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
 from bookings.rules.partner_prices import partners_quote
+from bookings.rules.power import Supply
 from bookings.search import availability
 from bookings.signals import partner_asked
 from depots.periods import Period
@@ -70,13 +72,15 @@ def price_of_change(
     without a price. Raises a BookingError as `change_booking` does."""
     ask = _AskedChange(request, None, Asker(Booking.Side.FLEET, actor, now))
     request = _over_what_waits(booking.pending_request, ask)
-    change = change_plan.planned(booking, request)
+    change, slot = change_length.planned(booking, request)
     if not booking.is_ours:
         change_plan.check(booking, change, ask.asker.by, at=booking.depot, now=now)
         return _partners_quote(booking, change, ask.asker)
     known = configuration.current(booking.depot_id)
     evse_ids = change_plan.reach(booking, request, known) | {booking.evse_id or 0}
     ground = look(booking, change.period, evse_ids, now)
+    if slot is not None:
+        change.period = change_length.length_of_change(booking, request, change, slot, ground, ask.asker)
     change_plan.check(booking, change, ask.asker.by, at=known.site, now=now)
     pool = change_plan.pool(booking, request, change, ask.asker.by, known)
     place, supply = best_place(booking, change, pool, ground, ask.asker)
@@ -128,15 +132,13 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         booking_payments.check_answered(booking)
     waiting = booking.pending_request
     request = _over_what_waits(waiting, ask)
-    change = change_plan.planned(booking, request)
+    change, slot = change_length.planned(booking, request)
     if not booking.is_ours:
-        change_plan.check(booking, change, asker.by, at=booking.depot, now=asker.now)
-        if booking.is_best_effort:
-            best_effort.take_elsewhere(booking.option_id, change.period, but=booking.pk)
-        quote = _partners_quote(booking, change, asker)
-        quotes.check_shown(request.shown_price, quote)
-        return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), quote, waiting, asker)
+        return _change_elsewhere(booking, request.lasting(change.period), change, waiting, asker)
     ground = _checked(booking, request, change, locked, asker.now)
+    if slot is not None:
+        change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
+        request = request.lasting(change.period)
     change_plan.check(booking, change, asker.by, at=ground.configuration.site, now=asker.now)
     pool = change_plan.pool(booking, request, change, asker.by, ground.configuration)
     if not _is_undecided(booking, waiting, asker.by):
@@ -145,7 +147,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     if given_up or ground.standing.overdue():
         ground = look_again(ground, booking, change.period, locked.evse_ids, asker.now)
     place, supply = best_place(booking, change, pool, ground, asker)
-    change.quote = _old_quote(booking, change, place.evse, request.restores)
+    _put_back(booking, change, place.evse, request.restores)
     bid = bid_for(booking, change, place, supply, ground, asker)
     approval = booking.terms.approval or _is_beyond_credit(booking, bid, ground, asker)
     waits = asker.is_fleet and approval and not change.is_shorter(booking)
@@ -162,6 +164,22 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         write(booking, change, place, bid, ground, asker)
     calendars.mark_changed(given_up, at=asker.now)
     return booking
+
+
+def _change_elsewhere(
+    booking: Booking,
+    request: ChangeRequest,
+    change: PlannedChange,
+    waiting: BookingRequest | None,
+    asker: Asker,
+) -> Booking:
+    """At a partner's depot it is asked for."""
+    change_plan.check(booking, change, asker.by, at=booking.depot, now=asker.now)
+    if booking.is_best_effort:
+        best_effort.take_elsewhere(booking.option_id, change.period, but=booking.pk)
+    quote = _partners_quote(booking, change, asker)
+    quotes.check_shown(request.shown_price, quote)
+    return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), quote, waiting, asker)
 
 
 def _is_beyond_credit(booking: Booking, bid: Bid, ground: ChangeGround, asker: Asker) -> bool:
@@ -205,16 +223,17 @@ def queue_claims(booking: Booking, change: PlannedChange) -> None:
     occupancy.queue_to_claim(booking.terms, named, vehicles)
 
 
-def _old_quote(
-    booking: Booking, change: PlannedChange, target: Bay, restores: int | None
-) -> dict[str, Any] | None:
-    """The price before the change that is taken back; None when this one leads elsewhere."""
+def _put_back(booking: Booking, change: PlannedChange, target: Bay, restores: int | None) -> None:
+    """The price and the energy of before the change that is taken back; not where this one leads elsewhere."""
     event = booking.events.filter(version=restores, kind="changed").first() if restores else None
-    if event is None or "quote_before" not in event.detail:
-        return None
-    was = event.detail["before"]
-    is_back = (was["period"], was["evse"]) == (change.period.as_json(), target.uid)
-    return event.detail["quote_before"] if is_back else None
+    if event is None:
+        return
+    was, detail = event.detail["before"], event.detail
+    if (was["period"], was["evse"]) != (change.period.as_json(), target.uid):
+        return
+    change.quote = detail.get("quote_before")
+    if "energy_before" in detail:
+        change.energy = EnergyAsked(**detail["energy_before"])
 
 
 def _over_what_waits(waiting: BookingRequest | None, ask: _AskedChange) -> ChangeRequest:
@@ -261,13 +280,15 @@ def _nearest(booking_id: int, request: ChangeRequest, by: str, now: datetime) ->
         return _longest(known)
     there = configuration.current(known.depot_id)
     try:
-        pool = change_plan.pool(known, request, change_plan.planned(known, request), by, there)
+        change, slot = change_length.planned(known, request)
+        pool = change_plan.pool(known, request, change, by, there)
     except BookingError:
         return None
     wish_w = request.power_w if request.power_w is not None else known.wished_power_w
-    return availability.nearest(
-        known.terms, pool, request.period_of(known), limits=there.limits, wish_w=wish_w, now=now
-    )
+    if slot is not None:
+        supply = Supply.behind(there.limits, slot.longest, without=known.pk, now=now)
+        change.period = until_charged.length(slot, pool, supply, wish_w, change.needs.max_power_w)
+    return availability.nearest(known.terms, pool, change.period, limits=there.limits, wish_w=wish_w, now=now)
 
 
 def _longest(known: Booking) -> Period | None:
@@ -315,9 +336,10 @@ def _partners_quote(booking: Booking, change: PlannedChange, asker: Asker) -> di
     if Aspect.PLACE not in change.aspects(booking, change.evse):
         return booking.quote
     watts = change.power_w if change.power_w is not None else booking.promised_power_w
+    wh = energy_slots.energy_wh(change.energy_then(booking), change.vehicle)
     return partners_quote(
-        booking.option, change.evse, change.period, power_w=watts, vehicle=change.vehicle, at=asker.now
-    )
+        booking.option, change.evse, change.period, power_w=watts, vehicle=change.vehicle, energy_wh=wh, at=asker.now,
+    )  # fmt: skip
 
 
 def _ask_partner(

@@ -14,7 +14,9 @@ from bookings.operations import request_log
 from bookings.operations.change_request import ChangeRequest, read_period
 from bookings.operations.places import candidates
 from bookings.rules import fit, periods, permissions
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.configuration import Bay, Configuration, Site
+from bookings.rules.energy_slots import asked_of, asked_then
 from bookings.rules.entitlement import entitled, own_vehicle, refuse_groups
 from bookings.rules.fit import Needs
 from bookings.search.bookable import evses_with_bays
@@ -40,8 +42,9 @@ class PlannedChange:
     """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is; `quote` is the
     price it was asked at, where it waited for an answer.
 
-    `power_w` is a new wish; `kept_w` what was kept for the change while the depot decided. A rescue keeps as much of its
-    power as there is; other moves of the depot lower it only where that is accepted.
+    `energy` is newly asked for, empty where it is no longer; `power_w` is a new wish; `kept_w` what was kept for the change
+    while the depot decided. A rescue keeps as much of its power as there is; other moves of the depot lower it only where that is
+    accepted.
     """
 
     period: Period
@@ -57,6 +60,7 @@ class PlannedChange:
     quote: dict[str, Any] | None = None
     kept_w: int | None = None
     is_rescue: bool = False
+    energy: EnergyAsked | None = None
     accepts_lower_power: bool = False
 
     @property
@@ -69,13 +73,22 @@ class PlannedChange:
         """As far as the change names one; else ""."""
         return self.plate or (self.vehicle.plate if self.vehicle else "")
 
+    def energy_then(self, booking: Booking) -> EnergyAsked | None:
+        """What it will be asked to charge; the booking is as it was."""
+        return asked_then(booking, self.vehicle) if self.energy is None else self.energy or None
+
+    def is_other_energy(self, booking: Booking) -> bool:
+        return self.energy is not None and (self.energy or None) != asked_of(booking)
+
     def aspects(self, booking: Booking, target: Evse | Bay | None) -> frozenset[Aspect]:
         """What of the booking it makes different, at this EVSE; None where its partner has yet to name one."""
         tokens = names(self.tokens_then) != names(self.before.tokens)
         plate = self.plate not in {"", booking.plate}
         power_w = self.power_w not in {None, booking.promised_power_w}
         differs = {
-            Aspect.PLACE: (self.period, target and target.pk) != (booking.period, booking.evse_id) or power_w,
+            Aspect.PLACE: (self.period, target and target.pk) != (booking.period, booking.evse_id)
+            or power_w
+            or self.is_other_energy(booking),
             Aspect.VEHICLE: tokens or plate or self.vehicle != booking.vehicle,
             Aspect.NAME: self.authorization_reference not in {"", booking.authorization_reference},
         }
@@ -84,7 +97,7 @@ class PlannedChange:
     def is_of_end(self, booking: Booking) -> bool:
         """Whether nothing but the end becomes another."""
         keeps_start = self.period.starts_at == booking.starts_at
-        return keeps_start and is_same(booking, replace(self, period=booking.period))
+        return keeps_start and is_same(booking, replace(self, period=booking.period, energy=None))
 
     def is_shorter(self, booking: Booking) -> bool:
         """Whether all it does is to give time back at the end."""
@@ -114,6 +127,7 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         before=before,
         plate=request.plate,
         authorization_reference=request.authorization_reference,
+        energy=request.energy,
         accepts_lower_power=request.accepts_lower_power,
     )
 
@@ -129,7 +143,7 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChan
     change = PlannedChange(
         period, target, vehicle, tokens, asked.get("power_w"), True, needs, Before.of(booking),
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
-        quote=asked.get("quote"),
+        quote=asked.get("quote"), energy=EnergyAsked(**asked["energy"]) if "energy" in asked else None,
     )  # fmt: skip
     return change, target
 
@@ -189,6 +203,7 @@ def is_same(booking: Booking, change: PlannedChange) -> bool:
         and change.vehicle == booking.vehicle
         and names(change.tokens_then) == names(change.before.tokens)
         and _is_same_power(booking, change)
+        and not change.is_other_energy(booking)
         and change.needs == change.before.needs
         and change.plate in {"", booking.plate}
         and change.authorization_reference in {"", booking.authorization_reference}

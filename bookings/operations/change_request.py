@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.core.versions import Aspect
 from bookings.errors import EndsBeforeStart
 from bookings.models import Booking, BookingRequest, BookingToken, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
 from bookings.rules.fit import Needs
 from depots.models import Evse
@@ -21,7 +22,9 @@ from depots.periods import Period
 class ChangeRequest:
     """Made at the edge and passed through to the locks. None, or "" for a text, leaves as it is.
 
-    `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `power_w` is a wish in watts.
+    `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `energy` is another energy to be
+    charged; empty, that none is asked for any more. With `ends_when_charged` the end is found under the locks, from the start
+    that is given or kept. `power_w` is a wish in watts.
     A booking that charges can be given another end unless `while_charging` says no. `restores` is the version of the
     booking whose change this one takes back. Without `accepts_lower_power` a move of the depot's that would lower the
     promised power is refused. `shown_price` is what a fleet was shown of the change (`quotes.brief`, empty where there was
@@ -35,6 +38,8 @@ class ChangeRequest:
     vehicle: Vehicle | None = None
     tokens: Sequence[TokenName] | None = None
     power_w: int | None = None
+    energy: EnergyAsked | None = None
+    ends_when_charged: bool = False
     needs: Needs | None = None
     plate: str = ""
     authorization_reference: str = ""
@@ -47,7 +52,7 @@ class ChangeRequest:
     @property
     def aspects(self) -> frozenset[Aspect]:
         """What of the booking it touches; see bookings/core/versions.py."""
-        place = (self.period, self.starts_at, self.ends_at, self.evse, self.power_w)
+        place = (self.period, self.starts_at, self.ends_at, self.evse, self.power_w, self.energy)
         who = (self.vehicle, self.tokens, self.needs or None, self.plate or None)
         asked = {
             Aspect.PLACE: any(value is not None for value in place),
@@ -57,7 +62,10 @@ class ChangeRequest:
         return frozenset(aspect for aspect, is_asked in asked.items() if is_asked)
 
     def period_of(self, booking: Booking) -> Period:
-        """Raises EndsBeforeStart."""
+        """Of one that ends when charged only its start counts. Raises EndsBeforeStart."""
+        if self.ends_when_charged:
+            starts_at = self.period.starts_at if self.period else self.starts_at or booking.starts_at
+            return Period(starts_at, starts_at + timedelta(minutes=1)).in_utc()
         if self.period is not None:
             return self.period.in_utc()
         starts_at, ends_at = self.starts_at or booking.starts_at, self.ends_at or booking.ends_at
@@ -65,13 +73,19 @@ class ChangeRequest:
             raise EndsBeforeStart("The booking would end before it starts.")
         return Period(starts_at, ends_at).in_utc()
 
+    def lasting(self, period: Period) -> ChangeRequest:
+        """The same once its end is found; one that has its end as it is."""
+        if not self.ends_when_charged:
+            return self
+        return replace(self, period=period, starts_at=None, ends_at=None, ends_when_charged=False)
+
     def asked(self, booking: Booking, tokens: Sequence[BookingToken] | None) -> Asked:
         """For the log of asks, with the tokens the booking is to carry."""
         is_timed = any(value is not None for value in (self.period, self.starts_at, self.ends_at))
         return Asked(
             period=self.period_of(booking) if is_timed else None, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
             power_w=self.power_w, plate=self.plate, authorization_reference=self.authorization_reference,
-            needs=self.needs,
+            needs=self.needs, energy=self.energy,
         )  # fmt: skip
 
     def on_top_of(self, waiting: BookingRequest) -> ChangeRequest:
@@ -83,6 +97,7 @@ class ChangeRequest:
                 "period": read_period(asked["period"]) if "period" in asked else None,
                 "evse": Evse.objects.filter(pk=asked.get("evse_id")).first(),
                 "power_w": asked.get("power_w"),
+                "energy": EnergyAsked(**asked["energy"]) if "energy" in asked else None,
             }
         if Aspect.VEHICLE not in self.aspects:
             tokens = asked.get("tokens")

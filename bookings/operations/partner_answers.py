@@ -16,7 +16,9 @@ from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken
 from bookings.operations import request_log
 from bookings.operations.apply_change import replace_tokens
 from bookings.operations.change_request import read_period
-from bookings.rules import quotes
+from bookings.rules import energy_slots, quotes
+from bookings.rules.charging_duration import EnergyAsked
+from bookings.rules.energy_slots import asked_then
 from depots.models import Evse
 from depots.periods import Period
 
@@ -86,13 +88,15 @@ def with_asked(booking: Booking, ask: BookingRequest) -> Booking:
     found.plate = asked.get("plate") or asked.get("vehicle") or booking.plate
     found.authorization_reference = asked.get("authorization_reference") or booking.authorization_reference
     found.wished_power_w = asked.get("power_w", booking.wished_power_w)
+    energy = EnergyAsked(**asked["energy"]) if "energy" in asked else asked_then(booking, found.vehicle)
+    energy_slots.keep(found, energy, found.vehicle)
     return found
 
 
 def _take_granted(booking: Booking, ask: BookingRequest, fields: list[str], shown: dict[str, Any]) -> None:
     """Make the booking what the partner has accepted that it be; for whom it is no partner tells anew."""
     then = with_asked(booking, ask)
-    for column in ("vehicle_id", "plate", "authorization_reference", "wished_power_w"):
+    for column in ("vehicle_id", "plate", "authorization_reference", "wished_power_w", *energy_slots.KEPT):
         if getattr(then, column) != getattr(booking, column):
             setattr(booking, column, getattr(then, column))
             fields.append(column.removesuffix("_id"))

@@ -9,6 +9,7 @@ from typing import Any
 
 from bookings.models import BookingOption, BookingToken, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
+from bookings.rules import energy_slots
 from bookings.rules.charging_duration import Charging, EnergyAsked
 from bookings.rules.configuration import Site
 from bookings.rules.energy_slots import EnergySlot
@@ -72,7 +73,7 @@ class SlotRequest:
     @property
     def energy_wh(self) -> int | None:
         """What is asked for in energy. Raises EnergyImpossible."""
-        return None if self.energy is None else Charging.of(self.energy, self.vehicle).energy_wh
+        return energy_slots.energy_wh(self.energy, self.vehicle)
 
     def under(self, terms: Terms) -> Terms:
         """What it is made by, where these are the place's terms for its asker."""

@@ -27,11 +27,14 @@ _FULL_SHARE = 4
 @dataclass(frozen=True, kw_only=True)
 class EnergyAsked:
     """What is to be charged: so much energy in Wh, or from one state of charge to another in percent. With energy one of the
-    two may be given as well. Edges pass on what `checked` gave."""
+    two may be given as well. Edges pass on what `checked` gave. Empty it asks for nothing, and is false."""
 
     energy_wh: int | None = None
     soc_from: int | None = None
     soc_to: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != EnergyAsked()
 
     def to_json(self) -> dict[str, int]:
         """Only what is given; `EnergyAsked(**stored)` reads it."""

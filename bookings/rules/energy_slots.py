@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -104,25 +105,25 @@ def asked_of(booking: Booking) -> EnergyAsked | None:
 
 
 def asked_then(booking: Booking, vehicle: Vehicle | None) -> EnergyAsked | None:
-    """The same for another vehicle: states of charge stand where its battery is known, else the energy does; what its battery
-    cannot hold is no longer asked for."""
+    """The same where this vehicle charges it: states of charge stand where its battery is known, else the energy does; what its
+    battery cannot hold is no longer asked for."""
     asked = asked_of(booking)
-    if asked is None or vehicle is None or vehicle.pk == booking.vehicle_id:
-        return asked
-    for candidate in (asked, EnergyAsked(energy_wh=booking.energy_wh)):
-        try:
+    for candidate in (asked, EnergyAsked(energy_wh=booking.energy_wh)) if asked else ():
+        with suppress(EnergyImpossible):
             Charging.of(candidate, vehicle)
-        except EnergyImpossible:
-            continue
-        return candidate
+            return candidate
     return None
+
+
+def energy_wh(asked: EnergyAsked | None, vehicle: Vehicle | None) -> int | None:
+    """None where nothing is asked. Raises EnergyImpossible."""
+    return Charging.of(asked, vehicle).energy_wh if asked else None
 
 
 def keep(booking: Booking, asked: EnergyAsked | None, vehicle: Vehicle | None) -> None:
     """Write what is asked into an unsaved or locked booking. Raises EnergyImpossible."""
-    booking.energy_wh = Charging.of(asked, vehicle).energy_wh if asked is not None else None
-    booking.soc_from = asked.soc_from if asked is not None else None
-    booking.soc_to = asked.soc_to if asked is not None else None
+    booking.energy_wh = energy_wh(asked, vehicle)
+    booking.soc_from, booking.soc_to = (asked.soc_from, asked.soc_to) if asked else (None, None)
 
 
 # The columns that `keep` sets.

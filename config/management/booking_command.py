@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from bookings.api.bookings import booking_by_any_id, describe_booking
 from bookings.models import Booking, BookingOption
+from bookings.rules.charging_duration import EnergyAsked
 from config.management.operator_command import OperatorCommand
 from depots.models import Evse
 from depots.periods import Period
@@ -48,6 +49,22 @@ def add_version(parser: Any) -> None:
     )
 
 
+def add_energy(parser: Any) -> None:
+    parser.add_argument("--energy-kwh", metavar="N", help="what is to be charged")
+    parser.add_argument("--soc-from", type=int, metavar="PERCENT", help="the state of charge it comes with")
+    parser.add_argument("--soc-to", type=int, metavar="PERCENT", help="the one it is to leave with")
+
+
+def read_energy(options: dict[str, Any]) -> EnergyAsked | None:
+    """None where none is asked for. Raises CommandError, or EnergyImpossible."""
+    asked = EnergyAsked(
+        energy_wh=_read_thousands(options["energy_kwh"], "energy-kwh", "kilowatt-hours"),
+        soc_from=options["soc_from"],
+        soc_to=options["soc_to"],
+    )
+    return asked.checked() if asked else None
+
+
 def read_period(start: str, end: str, zone: ZoneInfo) -> Period:
     """Raises CommandError naming the option at fault."""
     starts_at, ends_at = read_option("start", start, zone), read_option("end", end, zone)
@@ -66,15 +83,19 @@ def read_option(name: str, text: str, zone: ZoneInfo) -> Any:
 
 def read_power(text: str | None, *, option: str = "power-kw") -> int | None:
     """Watts of an option in kW. Raises CommandError."""
+    return _read_thousands(text, option, "kilowatts")
+
+
+def _read_thousands(text: str | None, option: str, unit: str) -> int | None:
     if text is None:
         return None
     try:
-        kilowatts = float(text)
+        amount = float(text)
     except ValueError:
-        kilowatts = math.nan
-    if not 0.001 <= kilowatts <= 100_000:
-        raise CommandError(f"--{option}: {text} is not a number of kilowatts above 0.")
-    return round(kilowatts * 1000)
+        amount = math.nan
+    if not 0.001 <= amount <= 100_000:
+        raise CommandError(f"--{option}: {text} is not a number of {unit} above 0.")
+    return round(amount * 1000)
 
 
 def _version(text: str) -> int:

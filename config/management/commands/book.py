@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.core.management.base import CommandError
 from django.utils import timezone
@@ -9,9 +10,19 @@ from django.utils import timezone
 from bookings.actors import COMMAND
 from bookings.models import GROUP, Vehicle
 from bookings.operations import SlotRequest, request_booking
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import find_option
-from config.management.booking_command import TIME_HELP, BookingCommand, evse_of, read_period, read_power
+from config.management.booking_command import (
+    TIME_HELP,
+    BookingCommand,
+    add_energy,
+    evse_of,
+    read_energy,
+    read_option,
+    read_period,
+    read_power,
+)
 from depots.parties import organisation_called
 
 
@@ -24,7 +35,8 @@ class Command(BookingCommand):
             "--option", required=True, metavar="OPTION", help="a booking option's or BookingLocation's id"
         )
         parser.add_argument("--start", required=True, metavar="T", help=TIME_HELP)
-        parser.add_argument("--end", required=True, metavar="T")
+        parser.add_argument("--end", metavar="T", help="without it, as long as the energy asked for takes")
+        add_energy(parser)
         parser.add_argument("--evse", metavar="UID", help="one EVSE of the option")
         parser.add_argument("--power-kw", metavar="N", help="the power to be promised")
         parser.add_argument(
@@ -40,16 +52,28 @@ class Command(BookingCommand):
         now = timezone.now()
         vehicle = _vehicle(options["vehicle"], options["organisation"])
         option = find_option(options["option"].strip(), vehicle.fleet, now=now)
-        slot = SlotRequest(
-            fleet=vehicle.fleet,
-            option=option,
-            period=read_period(options["start"], options["end"], option.depot.zone),
-            vehicle=vehicle,
-            evse=evse_of(option, options["evse"]),
-            power_w=read_power(options["power_kw"]),
-            tokens=[TokenName(options["group"].strip(), GROUP)] if options["group"] else None,
-        )
+        asked: dict[str, Any] = {
+            "fleet": vehicle.fleet,
+            "option": option,
+            "vehicle": vehicle,
+            "evse": evse_of(option, options["evse"]),
+            "power_w": read_power(options["power_kw"]),
+            "tokens": [TokenName(options["group"].strip(), GROUP)] if options["group"] else None,
+        }
+        slot = _slot(options["start"], options["end"], read_energy(options), option.depot.zone, asked)
         self.say_booking(request_booking(slot, actor=COMMAND, now=now))
+
+
+def _slot(
+    start: str, end: str | None, energy: EnergyAsked | None, zone: ZoneInfo, asked: dict[str, Any]
+) -> SlotRequest:
+    """Raises CommandError."""
+    if end is not None:
+        return SlotRequest(period=read_period(start, end, zone), energy=energy, **asked)
+    if energy is None:
+        wanted = "Give --end, --energy-kwh, or --soc-from and --soc-to."
+        raise CommandError(wanted, returncode=2)
+    return SlotRequest.until_charged(starts_at=read_option("start", start, zone), energy=energy, **asked)
 
 
 def _vehicle(plate: str, organisation: str | None) -> Vehicle:

@@ -18,9 +18,11 @@ from bookings.rules.power import Supply
 from depots.periods import Period
 from tests.factories import (
     DISPATCHER,
+    MANAGER,
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -189,3 +191,98 @@ def test_a_partner_is_asked_for_as_long_as_its_calendar_s_power_takes(mirrored: 
         EnergyAsked(energy_wh=450_000), fleet=vehicle.fleet, option=option, vehicle=vehicle
     )
     assert (longer.period, longer.promised_power_w) == (slot(10, 13), 150_000)
+
+
+def test_a_change_keeps_what_was_asked_and_can_ask_for_other_energy(evses: list[Any]) -> None:
+    vehicle = make_vehicle(battery_wh=600_000)
+    booking = until_charged(fleet=vehicle.fleet, option=option_of(evses[0]), vehicle=vehicle)
+
+    moved = change_slot(booking_id=booking.pk, period=slot(12, 14))
+    assert (moved.period, moved.energy_wh) == (slot(12, 14), 300_000)
+
+    more = change_slot(
+        booking_id=booking.pk, energy=EnergyAsked(soc_from=20, soc_to=90), ends_when_charged=True, seen_version=None
+    )  # fmt: skip
+    assert (more.energy_wh, more.soc_from, more.soc_to) == (420_000, 20, 90)
+    assert more.period == slot(
+        12, (14, 15)
+    )  # 200 kW, above 80 % falling towards the quarter of what the truck takes
+    asked = BookingRequest.objects.filter(booking=booking).order_by("pk").last()
+    assert asked is not None
+    assert asked.asked["period"] == more.period.as_json()
+
+    none = change_slot(booking_id=booking.pk, energy=EnergyAsked())
+    assert (none.energy_wh, none.soc_from, none.period) == (None, None, more.period)
+
+
+def test_another_start_with_the_energy_of_before_finds_its_end_anew(evses: list[Any]) -> None:
+    vehicle = make_vehicle()
+    booking = until_charged(fleet=vehicle.fleet, option=option_of(evses[0]), vehicle=vehicle)
+
+    changed = change_slot(booking_id=booking.pk, starts_at=at(11), ends_when_charged=True)
+
+    assert (changed.period, changed.energy_wh) == (slot(11, (12, 30)), 300_000)
+
+
+def test_a_change_by_energy_without_any_is_refused(evses: list[Any]) -> None:
+    vehicle = make_vehicle()
+    booking = book_slot(fleet=vehicle.fleet, option=option_of(evses[0]), vehicle=vehicle, period=slot(10, 11))
+
+    with pytest.raises(EnergyImpossible):
+        change_slot(booking_id=booking.pk, ends_when_charged=True)
+
+
+@pytest.mark.parametrize(
+    ("battery_wh", "kept"),
+    [(400_000, (240_000, 20, 80)), (None, (300_000, None, None)), (300_000, (180_000, 20, 80))],
+)
+def test_another_vehicle_keeps_the_states_of_charge_where_its_battery_is_known_else_the_energy(
+    evses: list[Any], battery_wh: int | None, kept: tuple[int, int | None, int | None]
+) -> None:
+    vehicle = make_vehicle(battery_wh=500_000)
+    other = make_vehicle(vehicle.fleet, battery_wh=battery_wh)
+    asked = EnergyAsked(soc_from=20, soc_to=80)
+    booking = until_charged(asked, fleet=vehicle.fleet, option=option_of(evses[0]), vehicle=vehicle)
+
+    changed = change_slot(booking_id=booking.pk, vehicle=other)
+
+    assert (changed.energy_wh, changed.soc_from, changed.soc_to) == kept
+    assert changed.period == booking.period
+
+
+def test_a_battery_that_is_smaller_by_now_keeps_no_booking_from_being_moved(evses: list[Any]) -> None:
+    vehicle = make_vehicle(battery_wh=500_000)
+    booking = until_charged(fleet=vehicle.fleet, option=option_of(evses[0]), vehicle=vehicle)
+    vehicle.battery_wh = 100_000
+    vehicle.save()
+
+    moved = change_slot(booking_id=booking.pk, period=slot(12, 14))
+
+    assert (moved.period, moved.energy_wh) == (slot(12, 14), None)
+
+
+def test_a_change_that_waits_for_the_depot_keeps_the_energy_it_asks_for() -> None:
+    depot = make_depot(terms={**TERMS, "approval": True})
+    evse, vehicle = make_evse(depot, max_power_w=200_000), make_vehicle()
+    booking = until_charged(fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+
+    change_slot(booking_id=booking.pk, energy=EnergyAsked(energy_wh=400_000), ends_when_charged=True)
+    booking.refresh_from_db()
+    assert (booking.period, booking.energy_wh) == (slot(10, (11, 30)), 300_000)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+
+    booking.refresh_from_db()
+    assert (booking.period, booking.energy_wh) == (slot(10, 12), 400_000)
+
+
+def test_what_is_taken_back_has_the_energy_of_before(evses: list[Any]) -> None:
+    vehicle = make_vehicle()
+    booking = until_charged(fleet=vehicle.fleet, option=option_of(evses[0]), vehicle=vehicle)
+    changed = change_slot(
+        booking_id=booking.pk, energy=EnergyAsked(energy_wh=200_000), ends_when_charged=True
+    )
+
+    back = change_slot(booking_id=booking.pk, period=booking.period, restores=changed.version)
+
+    assert (back.period, back.energy_wh) == (booking.period, 300_000)
