@@ -48,6 +48,15 @@ def first_start(terms: Terms, depot: Depot | Site, now: datetime) -> datetime:
     return aligned_up(now + timedelta(minutes=terms.lead_min), terms.slot_step_min, depot)
 
 
+def first_slot(terms: Terms, depot: Depot | Site, wanted: Period, *, now: datetime) -> Period:
+    """The first period on the step that begins no sooner than the wanted one and after the lead time, no shorter than it and
+    than its terms allow."""
+    step = terms.slot_step_min
+    starts_at = max(aligned_up(wanted.starts_at, step, depot), first_start(terms, depot, now))
+    length = max(wanted.duration, timedelta(minutes=terms.min_duration_min))
+    return Period(starts_at, aligned_up(starts_at + length, step, depot))
+
+
 def aligned_up(moment: datetime, step_min: int, depot: Depot | Site) -> datetime:
     """The next moment on the step; steps count from the local midnight, on the wall clock, and begin anew with each day.
 

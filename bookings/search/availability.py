@@ -148,8 +148,10 @@ def nearest_in(
     supply: Supply,
     wish_w: int | None = None,
     now: datetime,
+    not_before: datetime | None = None,
 ) -> Period | None:
-    """The same among free periods and limits that were read already."""
+    """The same among free periods and limits that were read already; only what begins no earlier than `not_before`."""
+    earliest = max(now, not_before) if not_before else now
     gaps = [(evse, gap) for evse, periods in free for gap in periods if gap.duration >= wanted.duration]
     best: tuple[timedelta, int, Period] | None = None
     # Of two that are as close the first counts, in whichever order they are looked at.
@@ -159,7 +161,7 @@ def nearest_in(
     ):
         if best is not None and apart > best[0]:
             break
-        for span in _promising(terms, evse, [gap], supply, wish_w, now):
+        for span in _promising(terms, evse, [gap], supply, wish_w, now, earliest):
             if (found := _closest(terms, evse, span, wanted)) is not None:
                 one = (abs(found.starts_at - wanted.starts_at), number, found)
                 best = one if best is None else min(best, one)
@@ -208,14 +210,20 @@ class _Time:
 
 
 def _promising(
-    terms: Terms, evse: Evse | Bay, free: Iterable[Period], supply: Supply, wish_w: int | None, now: datetime
+    terms: Terms,
+    evse: Evse | Bay,
+    free: Iterable[Period],
+    supply: Supply,
+    wish_w: int | None,
+    now: datetime,
+    earliest: datetime,
 ) -> Iterator[Period]:
     """The bookable spans of an EVSE in which the wish, or at least something, can be promised throughout."""
     if not supply.is_limited(evse):
         if wish_w is None or wish_w <= min(evse.max_power_w, terms.max_promise_w or evse.max_power_w):
-            yield from (span for _, span in _bookable(terms, evse, free, now=now))
+            yield from (span for _, span in _bookable(terms, evse, free, now=now, not_before=earliest))
         return
-    for gap, span in _bookable(terms, evse, free, now=now):
+    for gap, span in _bookable(terms, evse, free, now=now, not_before=earliest):
         if _suffices(supply.lowest(evse, gap), terms, wish_w):
             yield span
             continue
@@ -230,12 +238,19 @@ def _suffices(power: Power, terms: Terms, wish_w: int | None) -> bool:
 
 
 def _bookable(
-    terms: Terms, evse: Evse | Bay, free: Iterable[Period], *, now: datetime
+    terms: Terms,
+    evse: Evse | Bay,
+    free: Iterable[Period],
+    *,
+    now: datetime,
+    not_before: datetime | None = None,
 ) -> Iterator[tuple[Period, Period]]:
-    """What of an EVSE's free time a booking may fill, each with the gap it lies in: on the step, after the lead time, within
-    the horizon, while open, and ending early enough for late stop or turnaround; at least the shortest slot."""
+    """What of an EVSE's free time a booking may fill, each with the gap it lies in: on the step, after the lead time (and
+    `not_before`), within the horizon, while open, and ending early enough for late stop or turnaround; at least the shortest
+    slot."""
     step, depot = terms.slot_step_min, evse.depot
     earliest = periods.first_start(terms, depot, now)
+    earliest = max(earliest, not_before) if not_before else earliest
     latest = now + timedelta(days=terms.horizon_days)
     for gap in free:
         starts_at = periods.aligned_up(max(gap.starts_at, earliest), step, depot)

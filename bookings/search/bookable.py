@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -29,10 +29,15 @@ def bookable_options(fleet: Organisation, *, now: datetime) -> QuerySet[BookingO
 
 
 def bookable_depots(
-    fleet: Organisation, *, depot: Depot | None = None, near: Circle | None = None, now: datetime
+    fleet: Organisation,
+    *,
+    depot: Depot | None = None,
+    near: Circle | None = None,
+    boxes: Sequence[Box] | None = None,
+    now: datetime,
 ) -> list[Depot]:
     """The depots with anything in it that a fleet may book, its own and others' before partners'; each with the `version` of
-    its configuration (None at partners'). Only this `depot`, or what lies in the box around a circle."""
+    its configuration (None at partners'). Only this `depot`, what lies in the box around a circle, or in one of `boxes`."""
     asked: dict[str, Any] = {"fleet": fleet.pk, "is_partner": fleet.is_partner, "now": now}
     where = ""
     if depot is not None:
@@ -40,6 +45,8 @@ def bookable_depots(
     if near is not None:
         inside, degrees = _in_box(near.bounding_box())
         where, asked = f"{where} AND {inside}", asked | degrees
+    if boxes is not None:
+        where, asked = f"{where} AND {_IN_BOXES}", asked | _borders(boxes)
     with connection.cursor() as cursor:
         cursor.execute(_BOOKABLE_DEPOTS.format(where=where), asked)
         return [_depot(*row) for row in cursor.fetchall()]
@@ -126,6 +133,24 @@ def _in_box(box: Box) -> tuple[str, dict[str, float]]:
         for number in range(len(box.meridians))
     )
     return f"d.latitude BETWEEN %(south)s::numeric AND %(north)s::numeric AND ({between})", degrees
+
+
+# The index on places is asked once for each box.
+_IN_BOXES = """d.id IN (
+    SELECT place.id
+    FROM unnest(%(south)s::numeric[], %(north)s::numeric[], %(west)s::numeric[], %(east)s::numeric[])
+        AS box(south, north, west, east)
+    JOIN depots_depot place
+      ON place.latitude BETWEEN box.south AND box.north AND place.longitude BETWEEN box.west AND box.east
+)"""
+
+
+def _borders(boxes: Iterable[Box]) -> dict[str, list[float]]:
+    """A row for each pair of meridians."""
+    rows = [(box.south, box.north, west, east) for box in boxes for west, east in box.meridians]
+    return {
+        name: [row[number] for row in rows] for number, name in enumerate(("south", "north", "west", "east"))
+    }
 
 
 def _depot(version: int | None, *values: Any) -> Depot:

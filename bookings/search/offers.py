@@ -39,6 +39,9 @@ class SlotSearch:
     possible to wish for. `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
     over many depots, where it is most of what there is. `with_live` also tells what chargers say where no slot begins soon.
     `is_refused`: a partner has just said no to this period, so that the nearest of its free time is another.
+    `at_depots` has a period of its own for each depot, by its id; others are not meant then, and `periods` spans them all.
+    With `patience` an offer is the earliest slot of that length, rounded up to the step, that begins no sooner than the period
+    and at most so much later (a day at most); it says so by its own period.
     """
 
     fleet: Organisation
@@ -53,13 +56,17 @@ class SlotSearch:
     fitting_only: bool = False
     with_live: bool = False
     is_refused: bool = False
+    at_depots: Mapping[int, Period] | None = None
+    patience: timedelta | None = None
 
     @cached_property
     def wanted(self) -> Needs:
         return self.needs or Needs.of(self.vehicle)
 
     def period_at(self, depot: Depot) -> Period | None:
-        """The period on this depot's wall clock; None where the search is not about its time zone."""
+        """The period on this depot's wall clock; None where the search is not about it or its time zone."""
+        if self.at_depots is not None:
+            return self.at_depots.get(depot.pk)
         return self.periods if isinstance(self.periods, Period) else self.periods.get(depot.time_zone)
 
 
@@ -157,9 +164,9 @@ class _OwnOffers:
     def __init__(self, search: SlotSearch, depots: Sequence[Depot]) -> None:
         self._search, self._depots = search, {depot.pk: depot for depot in depots}
         self._candidates = list(_candidates(search, depots))
+        after = availability.FAR + (search.patience or timedelta())
         reach = {
-            one.evse.pk: one.period.widened(availability.FAR, availability.FAR).in_utc()
-            for one in self._candidates
+            one.evse.pk: one.period.widened(availability.FAR, after).in_utc() for one in self._candidates
         }
         self._free = availability.free_in(reach, now=search.now)
         limits = [
@@ -175,12 +182,15 @@ class _OwnOffers:
         self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
         self._quotes: dict[Any, Quote | None] = {}
         self._paying: dict[int, PaymentTerms | None] = {}
+        self._first: dict[tuple[int, Terms], Period] = {}
 
     def offers(self) -> list[SlotOffer]:
         return [self._offer(one) for one in self._candidates]
 
     def _offer(self, one: _Candidate) -> SlotOffer:
         search, live, terms = self._search, self._live.get(one.evse.pk), self._terms(one)
+        if search.patience is not None:
+            one = self._earliest(one, terms, search.patience)
         watts = min(one.evse.max_power_w, search.wanted.max_power_w or one.evse.max_power_w)
         refusal = self._refusal(one, terms)
         if refusal is None:
@@ -194,6 +204,16 @@ class _OwnOffers:
             refusal.nearest if refusal else None, live=live,
             trouble=trouble.trouble_of(live, one.period, now=search.now), payment_terms=self._payment_terms(one),
         )  # fmt: skip
+
+    def _earliest(self, one: _Candidate, terms: Terms, patience: timedelta) -> _Candidate:
+        """At the first time it can be had; where that is too late, or never, as it is asked for, rounded to the step."""
+        key = (one.evse.depot.pk, terms)
+        if key not in self._first:
+            self._first[key] = periods.first_slot(terms, one.evse.depot, one.period, now=self._search.now)
+        asked = one._replace(period=self._first[key])
+        nearest = self._nearest(asked, terms)
+        in_time = nearest is not None and nearest.starts_at - one.period.starts_at <= patience
+        return one._replace(period=nearest) if nearest and in_time else asked
 
     def _option(self, one: _Candidate) -> BookingOption:
         """The row as far as it is configured; what else it has is read where somebody asks for it."""
@@ -236,6 +256,7 @@ class _OwnOffers:
         return availability.nearest_in(
             terms, [(one.evse, self._free[one.evse.pk])], one.period, supply=self._supply,
             wish_w=self._search.min_power_w, now=self._search.now,
+            not_before=one.period.starts_at if self._search.patience is not None else None,
         )  # fmt: skip
 
     def _quote(self, one: _Candidate, watts: int) -> Quote | None:
@@ -289,7 +310,7 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
         option.depot = by_depot[option.depot_id]
     terms = terms_by_option(options, search.fleet, now=search.now)
     slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
-    around = asked.widened(availability.FAR, availability.FAR)
+    around = asked.widened(availability.FAR, availability.FAR + (search.patience or timedelta()))
     for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=around):
         slots[slot.option_id].append(slot)
     prices, told = PartnerPrices(by_depot), told_evses(options)
@@ -312,7 +333,10 @@ def _hint(
 ) -> SlotOffer:
     evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
     assert period is not None  # options of other zones were left out
-    touched, free = [s for s in slots if s.period.overlaps(period)], united([s.period for s in slots])
+    free = united([s.period for s in slots])
+    if search.patience is not None:
+        period = _earliest_told(free, period, terms, search.patience, now=search.now)
+    touched = [s for s in slots if s.period.overlaps(period)]
     nearest = _nearest_told(search, free, period, terms, option.depot)
     refusal: BookingError | None = None
     if evse is not None and (misfits := fit.misfits(search.wanted, evse)):
@@ -336,6 +360,15 @@ def _hint(
         live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
         trouble=trouble.trouble_of(live, period, now=search.now),
     )  # fmt: skip
+
+
+def _earliest_told(
+    free: Collection[Period], period: Period, terms: Terms, patience: timedelta, *, now: datetime
+) -> Period:
+    """The first time that can be asked for, on the steps of the calendar; where there is none in time, as it is asked for."""
+    step = timedelta(minutes=terms.slot_step_min)
+    found = told_slots.nearest_told(free, period, step, now=max(now, period.starts_at))
+    return found if found and found.starts_at - period.starts_at <= patience else period
 
 
 def _off_step(
