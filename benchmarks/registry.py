@@ -34,6 +34,7 @@ MODULES = {
     "gateway_rate": "gateway_rate",
     "gateway_rate_stored": "gateway_rate",
     "price_sessions": "price_sessions",
+    "assignment_vs_first_fit": "assignment",
     "power_day": "power_day",
     "power_plan": "power_plan",
     "power_limits": "power_limits",

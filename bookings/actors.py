@@ -63,5 +63,6 @@ class Actor:
 
 SCHEDULER = Actor(ActorKind.BERTH, "scheduler")
 ENFORCEMENT = Actor(ActorKind.BERTH, "enforcement")
+ASSIGNMENT = Actor(ActorKind.BERTH, "assignment")
 RULE = Actor(ActorKind.BERTH, "rule")
 COMMAND = Actor(ActorKind.COMMAND, "operator command")

@@ -139,6 +139,10 @@ class Booking(models.Model):
     evse = models.ForeignKey(
         Evse, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
     )
+    is_evse_asked = models.BooleanField(
+        default=False,
+        help_text="its customer or depot chose the EVSE: it is not moved to make room for others",
+    )
     vehicle = models.ForeignKey(
         Vehicle, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
     )

@@ -202,13 +202,14 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     energy_slots.keep(booking, change.energy_then(booking), change.vehicle)
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
+    booking.is_evse_asked = booking.is_evse_asked or (change.evse_asked and not change.is_rescue)
     booking.period, booking.evse_id, booking.vehicle = change.period, evse_id, change.vehicle
     if change.plate or change.vehicle is not None:
         booking.plate = change.plate_then
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     return [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
-        "wished_power_w", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
+        "wished_power_w", "is_evse_asked", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
     ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from bookings.actors import Actor
@@ -29,7 +30,9 @@ from bookings.models import (
 from bookings.operations import request_log, until_charged
 from bookings.operations.book_at_partner import ask_partner
 from bookings.operations.booking_draft import Draft, drafted, drafted_ahead
+from bookings.operations.make_room import Newcomer, make_room
 from bookings.operations.places import (
+    Beside,
     FreePlace,
     ReachesFurther,
     candidates,
@@ -51,6 +54,7 @@ from bookings.rules.entitlement import (
     own_vehicle,
 )
 from bookings.rules.power import Supply
+from bookings.rules.rearrangement import tightest_first
 from bookings.rules.terms import Terms
 from bookings.search import availability
 from depots.periods import Period
@@ -99,7 +103,7 @@ class _BookingGround:
 
     configuration: Configuration
     terms: Terms
-    locked: frozenset[int]
+    locked: Beside
     standing: Standing
     vehicle: AskedVehicle | None
     draft: Draft | None
@@ -110,7 +114,7 @@ def _with_places(request: SlotRequest, now: datetime, act: Callable[[_BookingGro
     return under_locks(lambda: _nearest(request, now), lambda also: act(_locked(request, also, now)))
 
 
-def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _BookingGround:
+def _locked(request: SlotRequest, also: Beside, now: datetime) -> _BookingGround:
     """Lock what a new booking may take (EVSEs by id; the depot before them where a limit of power or of bookings counts), then
     read what is so: nothing of it changes until the transaction ends.
 
@@ -121,10 +125,10 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
     known = configuration.kept(depot_id)
     scope = _scope(request, known, now)
     draft = drafted_ahead(request, known, now)
-    if scope.depot:
+    locked = Beside(scope.pool, scope.depot) | also
+    if locked.depot:
         lock_depot(depot_id)
-    locked = scope.pool | also
-    lock_ids(locked)
+    lock_ids(locked.evse_ids)
     vehicle = (
         ask_for_vehicle(request.vehicle, request.fleet)
         if request.vehicle and request.tokens is None
@@ -134,10 +138,10 @@ def _locked(request: SlotRequest, also: frozenset[int], now: datetime) -> _Booki
     true = configuration.under(depot_id, found.version)
     if true is not known:
         needed = _scope(request, true, now)
-        if not (needed.pool <= locked and needed.depot <= scope.depot):
+        if not (needed.pool <= locked.evse_ids and needed.depot <= locked.depot):
             raise ReachesFurther
         found = _standing(request, needed, now)
-    if not found.overdue() <= locked:
+    if not found.overdue() <= locked.evse_ids:
         raise ReachesFurther(found.overdue())
     terms = request.under(true.terms(request.option.pk, request.fleet.pk, now=now))
     return _BookingGround(true, terms, locked, found, vehicle, draft)
@@ -221,7 +225,7 @@ def _placed(
     occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
     if ground.standing.overdue():
         scope = _scope(request, ground.configuration, now)
-        sweep_holds(list(ground.locked), scope.reach.widened(terms.early_start, terms.tail), now=now)
+        sweep_holds(list(ground.locked.evse_ids), scope.reach.widened(terms.early_start, terms.tail), now=now)
         # Closures may have taken over what the holds gave up.
         ground = replace(ground, standing=_standing(request, scope, now))
     booking, suffices = named.draft.booking, pool
@@ -230,9 +234,11 @@ def _placed(
         booking.period = request.period
     taken = ground.standing.by_evse()
     free = free_places(suffices, request.must_fit, request.period, terms, now=now, taken=taken)
-    if not free:
-        raise SlotTaken
-    place, watts = _first_with_power(free, pool, request, ground, now)
+    if free:
+        place, watts = _first_with_power(free, pool, request, ground, now)
+    else:
+        comer = _newcomer(suffices, request, ground, now)
+        place, watts = make_room(comer, ground.configuration, ground.locked, now=now)
     booking.evse_id, booking.promised_power_w = place.evse.pk, watts
     booking.finds_nothing_armed = not ground.standing.is_armed
     quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
@@ -303,14 +309,27 @@ def _first_with_power(
     promised = _promised(free, request, ground)
     if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
         return promised[0]
-    shown = availability.shown_power(
-        pool, request.period, ground.terms, limits=ground.configuration.limits, now=now
-    )
-    shown = min(shown, request.must_fit.max_power_w or shown)
+    shown = _shown_power(pool, request, ground, now)
     for place, watts in promised:
         if watts >= shown:
             return place, watts
     raise SlotTaken
+
+
+def _shown_power(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround, now: datetime) -> int:
+    """What the calendar of the pool shows for the period, as far as the vehicle can use it."""
+    limits = ground.configuration.limits
+    shown = availability.shown_power(pool, request.period, ground.terms, limits=limits, now=now)
+    return min(shown, request.must_fit.max_power_w or shown)
+
+
+def _newcomer(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround, now: datetime) -> Newcomer:
+    """For whom room is to be made, at the EVSE that wastes least first."""
+    needs, is_pool = request.must_fit, request.power_w is None and len(pool) > 1
+    return Newcomer(
+        tightest_first(pool, needs), needs, request.period, ground.terms, request.power_w,
+        least_w=cache(lambda: _shown_power(pool, request, ground, now) if is_pool else 0),
+    )  # fmt: skip
 
 
 def _promised(

@@ -25,7 +25,7 @@ from bookings.operations.apply_change import (
 )
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
-from bookings.operations.places import FreePlace, ReachesFurther, sweep_holds, under_locks
+from bookings.operations.places import Beside, FreePlace, ReachesFurther, sweep_holds, under_locks
 from bookings.payments import booking_payments
 from bookings.rules import configuration, energy_slots, periods, quotes
 from bookings.rules.charging_duration import EnergyAsked
@@ -104,8 +104,8 @@ class _Locked:
     depot: bool
 
 
-def _locked(booking_id: int, request: ChangeRequest, also: frozenset[int]) -> tuple[Booking, _Locked]:
-    """The booking, locked with all that a change may touch; `also` more EVSEs.
+def _locked(booking_id: int, request: ChangeRequest, also: Beside) -> tuple[Booking, _Locked]:
+    """The booking, locked with all that a change may touch, and `also`.
 
     What that is is guessed by the configuration this process knows: `_checked` looks whether it was enough.
     """
@@ -113,10 +113,10 @@ def _locked(booking_id: int, request: ChangeRequest, also: frozenset[int]) -> tu
 
     def reach(row: Booking) -> frozenset[int]:
         more = change_plan.reach(row, request, known(row.depot_id)) if row.is_ours else set()
-        return also.union(more, [row.evse_id] if row.evse_id else [])
+        return also.evse_ids.union(more, [row.evse_id] if row.evse_id else [])
 
     def binds(row: Booking) -> bool:
-        return row.is_ours and bool(known(row.depot_id).limits)
+        return row.is_ours and (also.depot or bool(known(row.depot_id).limits))
 
     booking = lock_booking(booking_id, also=reach, depot=binds)
     return booking, _Locked(reach(booking), binds(booking))

@@ -108,24 +108,35 @@ def free_places(
     return [place for *_, place in sorted(free, key=lambda item: item[:3])]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What has to be locked beside what a request itself may take: EVSEs by id, and whether their depot before them."""
+
+    evse_ids: frozenset[int] = frozenset()
+    depot: bool = False
+
+    def __or__(self, other: Beside) -> Beside:
+        return Beside(self.evse_ids | other.evse_ids, self.depot or other.depot)
+
+
 class ReachesFurther(Exception):
     """Under the locks it turned out that more has to be locked: all is given back, and done again with these too."""
 
-    def __init__(self, evse_ids: Iterable[int] = ()) -> None:
+    def __init__(self, evse_ids: Iterable[int] = (), *, depot: bool = False) -> None:
         super().__init__()
-        self.evse_ids = frozenset(evse_ids)
+        self.more = Beside(frozenset(evse_ids), depot)
 
 
-def under_locks(nearest: Callable[[], Period | None], act: Callable[[frozenset[int]], Booking]) -> Booking:
-    """One operation that locks what it guesses to need and is told which EVSEs beside; begun anew where it reaches further.
-    `nearest` as of `refusals`."""
-    also: frozenset[int] = frozenset()
+def under_locks(nearest: Callable[[], Period | None], act: Callable[[Beside], Booking]) -> Booking:
+    """One operation that locks what it guesses to need and is told what beside; begun anew where it reaches further. `nearest`
+    as of `refusals`."""
+    also = Beside()
     while True:
         try:
             with refusals(nearest), calendars.one_operation():
                 return act(also)
         except ReachesFurther as further:
-            also |= further.evse_ids
+            also |= further.more
 
 
 @contextmanager

@@ -186,6 +186,16 @@ class Configuration:
         asked = set(evse_ids)
         return {pk for limit in self.limits if asked & limit.feeds.keys() for pk in limit.feeds}
 
+    def interchangeable(self, evse_ids: Collection[int]) -> set[int]:
+        """These EVSEs, and all that bookings could be moved to from one after the other: options of several join them."""
+        found, pools = (
+            set(evse_ids),
+            [{bay.pk for bay in pool} for pool in self.pools.values() if len(pool) > 1],
+        )
+        while joined := [pool for pool in pools if pool & found and not pool <= found]:
+            found |= set().union(*joined)
+        return found
+
     def agreed(self, fleet_id: int, now: datetime) -> frozenset[int]:
         """The agreements that admit a fleet or partner network now, by id."""
         return frozenset(a.pk for a in self.agreements if a.admits(fleet_id) and a.is_in_force(now))
