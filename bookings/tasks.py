@@ -14,6 +14,7 @@ from bookings.billing.reconciliation.price_checks import check_prices
 from bookings.errors import BookingError
 from bookings.models import Booking, ChargeDetailRecord
 from bookings.payments.prepaid import Account
+from depots.operations.gazetteer import load_gazetteer
 
 
 @dramatiq.actor(max_retries=20, max_backoff=3_600_000)
@@ -60,3 +61,9 @@ def answer_waiting(operator_id: int, customer_id: int, currency: str) -> None:
 def tell_provider(booking_id: int) -> None:
     """The scheduler queues it again until the provider has answered."""
     provider_calls.tell_provider(booking_id=booking_id, clock=timezone.now)
+
+
+@dramatiq.actor(max_retries=3)
+def load_places() -> None:
+    """The names of places, where another list of them is installed than is loaded."""
+    load_gazetteer(now=timezone.now())

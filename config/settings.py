@@ -268,6 +268,8 @@ REVOCATION_SERVICE = env.str(
 EV_CERTIFICATE_PROVIDER = env.str("BERTH_EV_CERTIFICATE_PROVIDER", default="")
 # Who signs chargers' certificates for vehicles (depots.plug_and_charge.v2g_certificates.V2gSigner); nobody by default.
 V2G_SIGNER = env.str("BERTH_V2G_SIGNER", default="")
+# Whether a worker fills the table of place names by itself, from the package that has them; `manage.py load_places` does it too.
+LOADS_PLACES = env.bool("BERTH_LOADS_PLACES", default=True)
 # Who says which way a truck takes from place to place (bookings.search.routing.RoutingService); by great circles without one.
 ROUTING_SERVICE = env.str("BERTH_ROUTING_SERVICE", default="")
 

@@ -25,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ["BERTH_VAR"] = str(settings.BERTH_VAR / "test")
     settings.BERTH_VAR = Path(os.environ["BERTH_VAR"])
+    # Workers that tests start have better things to do than to load seventy thousand towns.
+    os.environ["BERTH_LOADS_PLACES"] = "0"
     settings.MEDIA_ROOT = settings.BERTH_VAR / "uploads"
     # Whether a demo has run in this checkout is nothing to them.
     settings.DEMO_SIGN = settings.BERTH_VAR / "demo"

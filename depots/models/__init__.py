@@ -23,6 +23,7 @@ from depots.models.commissioning import ChargerUpload, SettingsCheck, SettingsTe
 from depots.models.local_lists import LocalList
 from depots.models.notices import Notice
 from depots.models.organisations import Membership, Organisation, User
+from depots.models.places import Gazetteer, Place, PlaceName
 from depots.models.sites import Agreement, ConfigurationVersion, Depot, Fallback, OpeningHours
 from depots.models.state_history import ConnectionChange, EvseStatusChange
 from depots.models.trusted_roots import TrustedRoot
@@ -48,12 +49,15 @@ __all__ = [
     "ExpectedCharger",
     "FailedHandshake",
     "Fallback",
+    "Gazetteer",
     "LocalList",
     "Membership",
     "MeterReading",
     "Notice",
     "OpeningHours",
     "Organisation",
+    "Place",
+    "PlaceName",
     "RefusedConnection",
     "SecurityEvent",
     "SecurityRaise",

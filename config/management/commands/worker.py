@@ -6,10 +6,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 import dramatiq
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from bookings.tasks import load_places
 from config import logs
 from config.loops import Calendars, Scheduler, Sender, ShownChanges, Ticker
+from depots.operations.gazetteer import is_gazetteer_loaded
 
 # A job that is still running after this long is left to another worker, which gets it once our heartbeat is old.
 DRAIN_MS = 10_000
@@ -29,6 +32,8 @@ class Command(BaseCommand):
         worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=threads)
         loops: list[Ticker | Sender] = [Scheduler(), Calendars(), ShownChanges(), Sender()]
         worker.start()
+        if settings.LOADS_PLACES and not is_gazetteer_loaded():
+            load_places.send()
         for loop in loops:
             loop.start()
         self.stdout.write("Working")
