@@ -315,6 +315,24 @@ class RequestIdInUse(BookingError):
     field = "request_id"
 
 
+class IdempotencyKeyInUse(BookingError):
+    """What was asked first under this key is being done just now."""
+
+    code = "idempotency_key_in_use"
+
+    def __init__(self, sentence: str = "What this key was sent with first is being done.") -> None:
+        super().__init__(sentence)
+
+
+class IdempotencyKeyReused(BookingError):
+    """The key stands for something else that was asked."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self, sentence: str = "This key was sent before with another address or body.") -> None:
+        super().__init__(sentence)
+
+
 class BookingUnknown(BookingError):
     code = "unknown_booking"
     field = "id"
@@ -400,3 +418,34 @@ class NoCredentialsTried(BookingError):
 
     code = "no_credentials_tried"
     field = "credentials"
+
+
+# Codes of refusals where somebody or something else stands in the way; with others the ask itself does not fit the rules.
+IN_THE_WAY = frozenset(
+    {
+        "answer_awaited",
+        "changed_meanwhile",
+        "charger_cannot",
+        "charger_offline",
+        "evse_in_use",
+        "evse_needed",
+        "finding_gone",
+        "idempotency_key_in_use",
+        "identity_taken",
+        "invoice_known",
+        "lower_power",
+        "nothing_to_decide",
+        "nothing_to_lift",
+        "nothing_to_record",
+        "payment_awaited",
+        "power_unavailable",
+        "price_changed",
+        "session_over",
+        "slot_taken",
+        "template_known",
+        "token_elsewhere",
+        "uid_taken",
+        "vehicle_elsewhere",
+        "wrong_status",
+    }
+)

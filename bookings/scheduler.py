@@ -16,8 +16,10 @@ from bookings.billing import billing_schedule, provider_calls, reminders
 from bookings.errors import BookingError
 from bookings.maintenance import restart_in_gaps
 from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.operations.kept_answers import forget_answers
 from depots import operations as depots
 from depots.commissioning import begin_due_rounds
+from depots.operations.api_tokens import forget_api_use
 from depots.operations.certificate_requests import ask_for_renewals
 from depots.operations.security_raise import look_after_raises
 
@@ -136,5 +138,12 @@ STEPS: tuple[Step, ...] = (
     provider_calls.remind_due,
     billing_schedule.ask_due,
 )
-# Care of chargers: all of them are looked at, and none of it is urgent.
-CARE: tuple[Step, ...] = (begin_due_rounds, restart_in_gaps, ask_for_renewals, look_after_raises)
+# Care of chargers, all of which are looked at, and of what the API need not remember: none of it is urgent.
+CARE: tuple[Step, ...] = (
+    begin_due_rounds,
+    restart_in_gaps,
+    ask_for_renewals,
+    look_after_raises,
+    forget_answers,
+    forget_api_use,
+)

@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 from django.utils.datastructures import CaseInsensitiveMapping
 
+from bookings.api.problems import for_status as problem_for
+from bookings.api.transport import is_api
 from roaming.ocpi.envelope import for_status
 from roaming.ocpi.transport import is_ocpi, message_ids
 
@@ -33,7 +35,11 @@ class PageAnswer(NamedTuple):
 
 
 def refusal(status: int, path: str, headers: RawHeaders = ()) -> PageAnswer:
-    """An OCPI envelope below /ocpi, a line of text elsewhere; `headers` are the request's, as far as they are known."""
+    """An OCPI envelope below /ocpi, a problem below /api, a line of text elsewhere; `headers` are the request's, as far as
+    known."""
+    if is_api(path):
+        problem = problem_for(status)
+        return PageAnswer(status, [("Content-Type", problem["Content-Type"])], problem.content)
     if not is_ocpi(path):
         return PageAnswer(status, [("Content-Type", "text/plain; charset=utf-8")], _TEXTS[status].encode())
     envelope = for_status(status)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from bookings.api.transport import MAX_BODY as MOST_API_BODY
+from bookings.api.transport import is_api
 from config import bodies, wsgi
 from config.answers import PageAnswer, refusal
 from config.lanes import PAUSE_S, Callers, LaneFull
@@ -73,7 +75,13 @@ async def _within_its_limits(scope: dict[str, Any], receive: Any, send: Any) -> 
     elif scope["method"] in {"PUT", "POST"} and _FROM_CHARGER.fullmatch(scope["path"]):
         await _charger_file(scope, receive, send)
     else:
-        await _answer(scope, receive, send, Limits(MOST_OCPI_BODY if is_ocpi(scope["path"]) else MOST_BODY))
+        await _answer(scope, receive, send, Limits(_most(scope["path"])))
+
+
+def _most(path: str) -> int:
+    if is_ocpi(path):
+        return MOST_OCPI_BODY
+    return MOST_API_BODY if is_api(path) else MOST_BODY
 
 
 async def _is_signed_in(scope: dict[str, Any]) -> bool:

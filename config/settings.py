@@ -160,6 +160,9 @@ if BERTH_OCPP_PUBLIC_URL and not BERTH_OCPP_PUBLIC_URL.startswith("wss://"):
 # Requests a partner may make in a minute, over all processes; none are counted on one's own machine.
 BERTH_OCPI_PER_MINUTE = env.int("BERTH_OCPI_PER_MINUTE", default=1200 if PRODUCTION else 0)
 
+# Requests all systems of an organisation may make in a minute to the JSON API, likewise.
+BERTH_API_PER_MINUTE = env.int("BERTH_API_PER_MINUTE", default=1200 if PRODUCTION else 0)
+
 # Our own apps import in one direction only: config > roaming > bookings > depots.
 # config stands before them, so that the job broker is chosen before any of them defines an actor.
 INSTALLED_APPS = [
@@ -183,6 +186,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.metrics.count_requests",
     "roaming.ocpi.transport.OcpiTransport",  # outermost: every answer below /ocpi is an envelope, Django's own too
+    "bookings.api.transport.ApiTransport",  # likewise below /api, where every refusal is a problem
     "config.requests.refuse_nul",
     "config.requests.name_client",
     "config.compression.CompressText",  # before the static files, which a checkout serves as they lie

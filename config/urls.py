@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from bookings.api.urls import api
 from config import health
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -9,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", health.ready),
     path("metrics", health.tell_metrics),
     path("ocpi/", include("roaming.ocpi.urls")),
+    path("api/v1/", api.urls),
     path("", include("roaming.registering.urls")),
     path("", include("roaming.urls")),
     # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.

@@ -59,12 +59,17 @@ class ChangeSince:
 
 
 def check_version(
-    booking: Booking, seen_version: int | None, groups: Collection[Aspect], *, or_asked: bool = False
+    booking: Booking,
+    seen_version: int | None,
+    groups: Collection[Aspect],
+    *,
+    or_asked: bool = False,
+    exactly: bool = False,
 ) -> None:
     """Raises ChangedMeanwhile when the locked booking was changed in one of these groups since the version seen.
 
     None stands for the latest: who does not say what they saw has asked just now. `or_asked` for what would put an
-    end to any ask that waits: one made since then is reason enough.
+    end to any ask that waits: one made since then is reason enough. `exactly`: whatever happened since is.
     """
     if seen_version is None or seen_version == booking.version:
         return
@@ -72,7 +77,7 @@ def check_version(
         raise ChangedMeanwhile(f"This booking has no version {seen_version}.")
     changes = since(booking, seen_version)
     asked = {ASKED} if or_asked else set()
-    if any(h.kind in asked or h.groups & set(groups) for h in changes):
+    if exactly or any(h.kind in asked or h.groups & set(groups) for h in changes):
         raise ChangedMeanwhile(_sentence(booking, changes), changes=changes)
 
 
@@ -113,6 +118,8 @@ def _groups(detail: dict[str, Any]) -> frozenset[Aspect]:
 
 def _sentence(booking: Booking, changes: Collection[ChangeSince]) -> str:
     """Newest last, on the depot's clock; of people only the side they act for."""
+    if not changes:
+        return "Changed meanwhile. Look again before you go on."
     told = "; then ".join(_told(booking, change) for change in changes)
     return f"Changed meanwhile {told}. Look again before you go on."
 

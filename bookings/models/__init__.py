@@ -25,6 +25,7 @@ from bookings.models.invoices import (
     Reminder,
 )
 from bookings.models.keeping import KeptEvse, ReserveTest
+from bookings.models.kept_answers import KeptAnswer
 from bookings.models.occupancy import Claim, Closure, Occupancy
 from bookings.models.offers import BookingOption, CalendarMark, OfferedSlot, TermsOverride
 from bookings.models.owner_answers import OwnerAnswer
@@ -70,6 +71,7 @@ __all__ = [
     "InvoiceFile",
     "InvoiceReconciliationRecord",
     "InvoicedCdr",
+    "KeptAnswer",
     "KeptEvse",
     "NumberSequence",
     "Occupancy",

@@ -44,6 +44,7 @@ def change_booking(
     *,
     by: str = Booking.Side.FLEET,
     seen_version: int | None = None,
+    seen_exactly: bool = False,
     actor: Actor,
     now: datetime,
 ) -> Booking:
@@ -51,14 +52,15 @@ def change_booking(
     deadlines and, where the depot decides, by approval: the old period stays in force then, the new one is kept beside
     it until decided.
 
-    `seen_version` is the version the asker looked at; None for one who asks without having looked. When only the time
+    `seen_version` is the version the asker looked at; None for one who asks without having looked. `seen_exactly`: nothing at
+    all may have happened since. When only the time
     changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
     another end, past its deadlines; giving time back waits for nobody. A change that is taken back at the old time and
     EVSE has the old price again. Where something is paid or guaranteed first, what a dearer one costs more is secured with it.
     Raises a BookingError, ChangedMeanwhile, LowerPower, PriceChanged, PaymentMissing and PaymentAwaited among them; the booking
     is as it was then.
     """
-    ask = _AskedChange(request, seen_version, Asker(by, actor, now))
+    ask = _AskedChange(request, seen_version, Asker(by, actor, now), seen_exactly)
     return under_locks(
         lambda: _nearest(booking_id, request, by, now),
         lambda also: _change(*_locked(booking_id, request, also), ask),
@@ -94,6 +96,7 @@ class _AskedChange:
     request: ChangeRequest
     seen_version: int | None
     asker: Asker
+    seen_exactly: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,13 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     asker = ask.asker
     if booking.status == BookingStatus.CHARGING and not ask.request.while_charging:
         raise WrongStatus(booking.status, "changed")
-    check_version(booking, ask.seen_version, ask.request.aspects, or_asked=not asker.is_fleet)
+    check_version(
+        booking,
+        ask.seen_version,
+        ask.request.aspects,
+        or_asked=not asker.is_fleet,
+        exactly=ask.seen_exactly,
+    )
     if asker.is_fleet:
         booking_payments.check_answered(booking)
     waiting = booking.pending_request

@@ -1,5 +1,6 @@
 """The physical world: who runs it, where it is, what stands there and what it reports."""
 
+from depots.models.api_tokens import ApiToken, ApiUse
 from depots.models.charger_alerts import ChargerAlert
 from depots.models.charger_security import (
     CertificateAuthority,
@@ -30,6 +31,8 @@ from depots.models.trusted_roots import TrustedRoot
 
 __all__ = [
     "Agreement",
+    "ApiToken",
+    "ApiUse",
     "CertificateAuthority",
     "Charger",
     "ChargerAlert",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
@@ -19,14 +18,13 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled
 from ninja.errors import ValidationError as RequestError
 
+from depots import strict_json
 from roaming.ocpi.times import time_out
 from roaming.ocpi.wire_object import UnreadableError, WireObject
 
 logger = structlog.get_logger(__name__)
 
 MAX_BODY = 1024 * 1024
-MAX_DEPTH = 32
-LONGEST_NAME = 80  # of a field that a message names
 _FIELD = re.compile(r"([A-Za-z_][\w.-]{0,199}): ")
 _POSITION = re.compile(r"\.\d+(?=\.|$)")
 RETRY_AFTER_S = 5  # how long the database is given to come back
@@ -86,16 +84,13 @@ def refused(
 
 
 def read_json(request: HttpRequest) -> Any:
-    """The body of a request. Raises RefusalError: 400 when it is not JSON, 2001 when no rule allows what it holds, or a field
-    stands twice in an object: which of both is meant nobody can say (RFC 8259, 4)."""
+    """The body of a request. Raises RefusalError: 400 when it is not JSON, 2001 when no rule allows what it holds."""
     try:
-        body = json.loads(request.body, parse_constant=_no_constant, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError):
-        raise RefusalError(Code.INVALID, "The body is not JSON.", http=400) from None
-    flaw = _flaw(body)
-    if flaw:
-        raise RefusalError(Code.INVALID, flaw)
-    return body
+        return strict_json.parse(request.body)
+    except strict_json.NotJson as broken:
+        raise RefusalError(Code.INVALID, str(broken), http=400) from None
+    except strict_json.Unusable as flaw:
+        raise RefusalError(Code.INVALID, str(flaw)) from None
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
@@ -162,53 +157,6 @@ def _plain(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_plain(one) for one in data]
     return data
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        is_name = twice.isprintable() and len(twice) <= LONGEST_NAME
-        raise RefusalError(
-            Code.INVALID, f"{twice}: stands there twice" if is_name else "A field stands there twice."
-        )
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _flaw(body: Any) -> str:
-    """Why a body that parses can still not be kept: too deep, NUL or broken characters, numbers beyond all bounds."""
-    stack: list[tuple[Any, int]] = [(body, 1)]
-    while stack:
-        value, depth = stack.pop()
-        if depth > MAX_DEPTH:
-            return f"The body is nested deeper than {MAX_DEPTH} levels."
-        if isinstance(value, dict):
-            stack += [(part, depth + 1) for pair in value.items() for part in pair]
-        elif isinstance(value, list):
-            stack += [(part, depth + 1) for part in value]
-        elif flaw := _flaw_of_value(value):
-            return flaw
-    return ""
-
-
-def _flaw_of_value(value: Any) -> str:
-    if isinstance(value, str) and ("\x00" in value or not _is_text(value)):
-        return "The body holds a NUL or a broken character."
-    if isinstance(value, float) and abs(value) == float("inf"):
-        return "The body holds a number that is too large."
-    return ""
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def answer_to(request: HttpRequest, error: Any) -> OcpiResponse:

@@ -26,6 +26,7 @@ from bookings.models import (
     ChargingProfile,
     Closure,
     ExternalLimit,
+    KeptAnswer,
     KeptEvse,
     Occupancy,
     OwnerAnswer,
@@ -37,6 +38,8 @@ from bookings.models import (
 )
 from depots.models import (
     Agreement,
+    ApiToken,
+    ApiUse,
     Charger,
     ChargerCertificate,
     ChargingSession,
@@ -166,6 +169,11 @@ def sites() -> dict[str, Build]:
     charger, evse = make_charger(depot), make_evse()
     other = make_depot()
     return {
+        "api_token_once": lambda _: ApiToken(organisation=operator, token_hash="same", created_at=NOW),
+        "api_use_once": lambda _: ApiUse(organisation=operator, minute=NOW),
+        "answer_kept_once": lambda _: KeptAnswer(
+            organisation=operator, key="K-1", fingerprint="f", status=201, created_at=NOW
+        ),
         "user_email_once": lambda n: User(email=f"{case('somebody', n)}@fleet.example"),
         "organisation_name_once": lambda n: Organisation(name=case("Ladepark Nord", n)),
         "cpo_party_once": lambda n: Organisation(

@@ -1,0 +1,95 @@
+"""A booking as the API sends it: in a list, and whole."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+
+from bookings.actors import Actor, ActorKind
+from bookings.api.problems import ApiResponse
+from bookings.models import Booking, BookingEvent
+from depots.models import Organisation
+from depots.periods import utc_text
+
+AT_HAND = ("depot__operator", "option", "evse", "vehicle")
+
+
+def bookings_of(organisation: Organisation) -> QuerySet[Booking]:
+    """All that is an organisation's own: what its fleet has booked, here and at partners' depots."""
+    return Booking.objects.filter(fleet=organisation).select_related(*AT_HAND)
+
+
+def booking_object(booking: Booking) -> dict[str, Any]:
+    """As in a list; its tokens are read already there."""
+    return {
+        "id": booking.pk,
+        "reference": booking.reference,
+        "status": booking.status,
+        "enforcement": booking.enforcement,
+        "interrupted": _interrupted(booking),
+        "depot": booking.depot.code,
+        "option": booking.option.code,
+        "evse": booking.evse.uid if booking.evse else None,
+        "vehicle": booking.vehicle.plate if booking.vehicle else booking.plate or None,
+        "starts_at": utc_text(booking.starts_at),
+        "ends_at": utc_text(booking.ends_at),
+        "promised_power_kw": booking.promised_power_w / 1000,
+        "tokens": [token.uid for token in booking.tokens.all()],
+        "held_until": utc_text(booking.held_until) if booking.held_until else None,
+        "series": None,
+        "trip": None,
+        "created_at": utc_text(booking.created_at, timespec="milliseconds"),
+        "updated_at": utc_text(booking.updated_at, timespec="milliseconds"),
+    }
+
+
+def whole_booking(booking: Booking) -> dict[str, Any]:
+    return {
+        **booking_object(booking),
+        "terms": booking.terms_json,
+        "quote": booking.quote or None,
+        "events": [_event(event, booking) for event in booking.events.all()],
+    }
+
+
+def answer_with(booking_id: int, organisation: Organisation, *, status: int = 200) -> HttpResponse:
+    """The whole booking as it is by now, with its version as its ETag; of a new one with where it is."""
+    rows = bookings_of(organisation).prefetch_related("tokens", "events")
+    booking = rows.get(pk=booking_id)
+    response = ApiResponse(json.dumps(whole_booking(booking), ensure_ascii=False), status=status)
+    response["ETag"] = f'"{booking.version}"'
+    if status == 201:
+        response["Location"] = f"/api/v1/bookings/{booking.pk}"
+    return response
+
+
+def _interrupted(booking: Booking) -> dict[str, Any] | None:
+    if booking.interrupted_at is None:
+        return None
+    return {
+        "at": utc_text(booking.interrupted_at, timespec="milliseconds"),
+        "why": booking.interrupted_why,
+        "metered_wh": booking.metered_wh,
+        "expected_wh": booking.expected_wh,
+    }
+
+
+def _event(event: BookingEvent, booking: Booking) -> dict[str, Any]:
+    return {
+        "kind": event.kind,
+        "version": event.version,
+        "before": event.before or None,
+        "after": event.after or None,
+        "actor": _named(event.actor, booking),
+        "at": utc_text(event.at, timespec="milliseconds"),
+        "detail": event.detail,
+    }
+
+
+def _named(actor: Actor, booking: Booking) -> str:
+    """Of people only colleagues are told the name: of the depot's, who they act for."""
+    is_colleague = booking.depot.operator_id == booking.fleet_id or actor.kind == ActorKind.DISPATCHER
+    return str(actor) if is_colleague or not actor.is_person else booking.depot.operator.name

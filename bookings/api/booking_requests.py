@@ -1,0 +1,135 @@
+"""What is sent of a booking that is to be made or changed, and how it becomes what is asked of the operations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bookings.api.authentication import Caller
+from bookings.api.fields import Body, Kilowatts, Moment, Name, Plate, watts
+from bookings.errors import EndsBeforeStart, EvseUnknown, OptionUnknown, VehicleUnknown
+from bookings.models import BookingOption, Token, Vehicle
+from bookings.operations import ChangeRequest, SlotRequest
+from bookings.rules.entitlement import MOST_TOKENS, TokenName
+from bookings.search.bookable import bookable_options, find_option
+from depots.models import Evse, Organisation
+from depots.periods import Period
+from depots.token_numbers import is_same, spellings
+
+TokenUid = Annotated[str, Field(min_length=1, max_length=36, pattern=r"^[ -~]+$")]
+Tokens = Annotated[list[TokenUid], Field(max_length=MOST_TOKENS)]
+
+
+class Price(Body):
+    """What a slot was shown to cost: dearer than that it is not booked."""
+
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    total: str = Field(pattern=r"^\d{1,9}(\.\d{1,4})?$")
+
+
+class NewBooking(Body):
+    """A slot to be booked or held. An item of /slots may be sent as it is, with a vehicle: of that `depot` says where the option
+    is, `price` what it is to cost at most; the rest of what it tells besides is not looked at."""
+
+    option: Name
+    vehicle: Plate
+    starts_at: Moment
+    ends_at: Moment
+    evse: Name | None = None
+    power_kw: Kilowatts | None = None
+    tokens: Tokens | None = None
+    depot: Name | None = None
+    price: Price | None = None
+    promised_power_kw: float | None = None
+    max_power_kw: float | None = None
+    distance_km: float | None = None
+    calendar_age_s: float | None = None
+
+
+class BookingChange(Body):
+    """What is to be different; the rest stays."""
+
+    starts_at: Moment = Field(default=None)  # type: ignore[assignment]
+    ends_at: Moment = Field(default=None)  # type: ignore[assignment]
+    evse: Name = Field(default=None)  # type: ignore[assignment]
+    power_kw: Kilowatts = Field(default=None)  # type: ignore[assignment]
+    vehicle: Plate = Field(default=None)  # type: ignore[assignment]
+    tokens: Tokens = Field(default=None)  # type: ignore[arg-type]
+
+
+def slot_request(caller: Caller, asked: NewBooking) -> SlotRequest:
+    """Raises OptionUnknown, EvseUnknown, VehicleUnknown, EndsBeforeStart."""
+    fleet = caller.organisation
+    option = _option(caller, asked.option, asked.depot)
+    if asked.ends_at <= asked.starts_at:
+        raise EndsBeforeStart("The booking would end before it starts.")
+    shown = asked.price.model_dump() if asked.price is not None else None
+    return SlotRequest(
+        fleet=fleet,
+        option=option,
+        period=Period(asked.starts_at, asked.ends_at),
+        vehicle=vehicle_called(fleet, asked.vehicle),
+        evse=_evse(option, asked.evse),
+        power_w=watts(asked.power_kw),
+        tokens=_tokens(fleet, asked.tokens),
+        shown_price=shown,
+    )
+
+
+def change_request(caller: Caller, option: BookingOption, asked: BookingChange) -> ChangeRequest:
+    """Raises EvseUnknown, VehicleUnknown."""
+    fleet = caller.organisation
+    return ChangeRequest(
+        starts_at=asked.starts_at,
+        ends_at=asked.ends_at,
+        evse=_evse(option, asked.evse),
+        power_w=watts(asked.power_kw),
+        vehicle=vehicle_called(fleet, asked.vehicle) if asked.vehicle is not None else None,
+        tokens=_tokens(fleet, asked.tokens),
+    )
+
+
+def vehicle_called(fleet: Organisation, plate: str) -> Vehicle:
+    """A vehicle of the fleet by its plate, whatever its capitals. Raises VehicleUnknown."""
+    found = Vehicle.objects.filter(fleet=fleet, plate_key=plate, is_retired=False).first()
+    if found is None:
+        raise VehicleUnknown(f"{fleet} has no vehicle {plate}.")
+    return found
+
+
+def _option(caller: Caller, code: str, depot: str | None) -> BookingOption:
+    """Raises OptionUnknown."""
+    if depot is None:
+        return find_option(code, caller.organisation, now=caller.now)
+    rows = bookable_options(caller.organisation, now=caller.now)
+    found = rows.filter(code__iexact=code, depot__code__iexact=depot).order_by("is_mirror").first()
+    if found is None:
+        raise OptionUnknown(f"No booking option {code!r} of {depot} is open to {caller.organisation}.")
+    return found
+
+
+def _evse(option: BookingOption, uid: str | None) -> Evse | None:
+    """Raises EvseUnknown."""
+    if uid is None:
+        return None
+    found = next((evse for evse in option.evses.all() if evse.uid.casefold() == uid.casefold()), None)
+    if found is None:
+        raise EvseUnknown(f"{uid} is no EVSE of the booking option {option.code}.")
+    return found
+
+
+def _tokens(fleet: Organisation, uids: list[str] | None) -> list[TokenName] | None:
+    """Tokens as the fleet keeps them; one that it has not is refused with the booking."""
+    if uids is None:
+        return None
+    forms = {form for uid in uids for form in spellings(uid)}
+    kept = list(Token.objects.filter(fleet=fleet, uid__card__in=forms).order_by("type", "pk"))
+    return [_token(uid, kept) for uid in uids]
+
+
+def _token(uid: str, kept: list[Token]) -> TokenName:
+    for token in kept:
+        if is_same(uid, token.type, token.uid, token.type):
+            return TokenName(token.uid, token.type, contract_id=token.contract_id)
+    return TokenName(uid)

@@ -1,0 +1,155 @@
+"""/bookings: made, listed, changed, cancelled, started and stopped."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Literal
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router
+from pydantic import Field
+
+from bookings import operations
+from bookings.api.authentication import Caller, caller_of
+from bookings.api.booking_objects import answer_with, booking_object, bookings_of
+from bookings.api.booking_requests import BookingChange, NewBooking, TokenUid, change_request, slot_request
+from bookings.api.fields import Body, Moment, Name, Plate, whole_number
+from bookings.api.paging import Page, paged
+from bookings.api.problems import ApiRefusal, ApiResponse
+from bookings.api.schemas import BookingObject, List, WholeBooking
+from bookings.errors import TokenUnusable
+from bookings.models import Booking, BookingStatus
+from bookings.rules.entitlement import TokenName
+from depots.token_numbers import is_same
+
+router = Router()
+
+Status = Literal[
+    "held", "requested", "confirmed", "charging", "completed", "cancelled", "declined", "no_show", "failed", "expired"
+]  # fmt: skip
+_TAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*')
+
+
+class BookingsPage(Page):
+    changed_since: Moment | None = Field(None, description="also those that changed at this very moment")
+    status: Status | None = None
+    depot: Name | None = None
+    vehicle: Plate | None = None
+
+
+class Cancellation(Body):
+    reason: str = Field(max_length=20, description="one of OCPI's CanceledReason, as TRAFFIC")
+
+
+class Start(Body):
+    token: TokenUid | None = Field(None, description="one of the booking's; without it any that fits")
+
+
+@router.post("", response={201: WholeBooking})
+def book(request: HttpRequest, body: NewBooking) -> HttpResponse:
+    """Book a slot, or ask for it where the depot or a partner decides: `confirmed` or `requested`."""
+    caller = caller_of(request)
+    made = operations.request_booking(slot_request(caller, body), actor=caller.actor, now=caller.now)
+    return answer_with(made.pk, caller.organisation, status=201)
+
+
+@router.get("", response=List[BookingObject])
+def bookings(request: HttpRequest, query: Query[BookingsPage]) -> HttpResponse:
+    """The fleet's bookings, those that changed last at the end."""
+    rows = _filtered(bookings_of(caller_of(request).organisation), query).prefetch_related("tokens")
+    return ApiResponse(
+        json.dumps(paged(rows, query, ["updated_at", "pk"], booking_object), ensure_ascii=False)
+    )
+
+
+@router.get("/{booking_id}", response=WholeBooking)
+def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
+    """With its terms, its price and its history. `ETag` is its version."""
+    caller = caller_of(request)
+    return answer_with(own_booking(caller, booking_id).pk, caller.organisation)
+
+
+@router.patch("/{booking_id}", response=WholeBooking)
+def change(request: HttpRequest, booking_id: str, body: BookingChange) -> HttpResponse:
+    """Ask for another time, EVSE, power, vehicle or tokens. With `If-Match` only of the version that is named."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    seen = _version(request)
+    operations.change_booking(
+        found.pk, change_request(caller, found.option, body), seen_version=seen, seen_exactly=True,
+        actor=caller.actor, now=caller.now,
+    )  # fmt: skip
+    return answer_with(found.pk, caller.organisation)
+
+
+@router.post("/{booking_id}/cancellation", response=WholeBooking)
+def cancel(request: HttpRequest, booking_id: str, body: Cancellation) -> HttpResponse:
+    """Give it up. At a partner's depot the partner is asked, and it stays what it is until the answer comes."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    operations.cancel_booking(
+        booking_id=found.pk, reason=body.reason, by=Booking.Side.FLEET, actor=caller.actor, now=caller.now
+    )
+    return answer_with(found.pk, caller.organisation)
+
+
+@router.post("/{booking_id}/start", response=WholeBooking)
+def start(request: HttpRequest, booking_id: str, body: Start | None = None) -> HttpResponse:
+    """Have the charger begin; its answer comes later, in the booking's events."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    if not found.is_ours:
+        operations.start_at_partner(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    else:
+        token = _own_token(found, body.token) if body is not None and body.token is not None else None
+        operations.start_remotely(booking_id=found.pk, with_token=token, actor=caller.actor, now=caller.now)
+    return answer_with(found.pk, caller.organisation)
+
+
+@router.post("/{booking_id}/stop", response=WholeBooking)
+def stop(request: HttpRequest, booking_id: str) -> HttpResponse:
+    """Have the charger end the session; its answer comes later, in the booking's events."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    operation = operations.stop_remotely if found.is_ours else operations.stop_at_partner
+    operation(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    return answer_with(found.pk, caller.organisation)
+
+
+def own_booking(caller: Caller, booking_id: str) -> Booking:
+    """404 for what is not the caller's."""
+    return get_object_or_404(bookings_of(caller.organisation), pk=whole_number(booking_id))
+
+
+def _filtered(rows: QuerySet[Booking], query: BookingsPage) -> QuerySet[Booking]:
+    asked: dict[str, str | datetime | None] = {
+        "updated_at__gte": query.changed_since,
+        "status": BookingStatus(query.status) if query.status else None,
+        "depot__code__iexact": query.depot,
+        "plate__iexact": query.vehicle,
+    }
+    return rows.filter(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _version(request: HttpRequest) -> int | None:
+    """The version that If-Match names (RFC 9110, section 13.1.1); None where it names any, or is not there. Raises ApiRefusal."""
+    given = request.headers.get("If-Match", "").strip()
+    if given in {"", "*"}:
+        return None
+    named = _TAG.fullmatch(given)
+    version = whole_number(named[1]) if named else None
+    if version is None:
+        raise ApiRefusal(412, "If-Match is no version of this booking.", code="changed_meanwhile")
+    return version
+
+
+def _own_token(booking: Booking, uid: str) -> TokenName:
+    """As the booking carries it. Raises TokenUnusable."""
+    for token in booking.tokens.all():
+        if is_same(uid, token.type, token.uid, token.type):
+            return TokenName(token.uid, token.type, token.country_code, token.party_id, token.contract_id)
+    raise TokenUnusable(f"The booking has no token {uid}.")
