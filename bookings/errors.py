@@ -420,6 +420,26 @@ class NoCredentialsTried(BookingError):
     field = "credentials"
 
 
+class WebhookRefused(BookingError):
+    """An address that is not called, or an event there is none of; `field` says which."""
+
+    code = "webhook_refused"
+
+    def __init__(self, sentence: str, *, field: str) -> None:
+        super().__init__(sentence)
+        self.field = field  # type: ignore[misc] # of this refusal alone
+
+
+class TooManyWebhooks(BookingError):
+    code = "too_many_webhooks"
+
+
+class WrongWebhookState(BookingError):
+    """A webhook is paused, stopped or active already, or what is to be sent again still waits."""
+
+    code = "wrong_webhook_state"
+
+
 # Codes of refusals where somebody or something else stands in the way; with others the ask itself does not fit the rules.
 IN_THE_WAY = frozenset(
     {
@@ -447,5 +467,6 @@ IN_THE_WAY = frozenset(
         "uid_taken",
         "vehicle_elsewhere",
         "wrong_status",
+        "wrong_webhook_state",
     }
 )

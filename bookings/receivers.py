@@ -31,6 +31,7 @@ from bookings.signals import (
     invoices_issued,
     limit_set,
     limits_lifted,
+    mails_due,
     provider_owed,
     reminder_due,
 )
@@ -228,3 +229,11 @@ def on_reminder_due(reminder: Reminder, at: datetime, **_: Any) -> None:
     from bookings.tasks import send_reminder
 
     send_reminder.send(reminder.pk)
+
+
+@receiver(mails_due)
+def on_mails_due(claims: list[tuple[int, int]], **_: Any) -> None:
+    from bookings.tasks import send_mail
+
+    for mail_id, attempts in claims:
+        send_mail.send(mail_id, attempts)

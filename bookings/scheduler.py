@@ -16,6 +16,7 @@ from bookings.billing import billing_schedule, provider_calls, reminders
 from bookings.errors import BookingError
 from bookings.maintenance import restart_in_gaps
 from bookings.models import Booking, BookingRequest, BookingStatus
+from bookings.notifications import mails
 from bookings.operations.kept_answers import forget_answers
 from depots import operations as depots
 from depots.commissioning import begin_due_rounds
@@ -137,6 +138,7 @@ STEPS: tuple[Step, ...] = (
     reminders.remind_overdue,
     provider_calls.remind_due,
     billing_schedule.ask_due,
+    mails.queue_due,
 )
 # Care of chargers, all of which are looked at, and of what the API need not remember: none of it is urgent.
 CARE: tuple[Step, ...] = (

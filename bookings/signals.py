@@ -41,3 +41,5 @@ limit_set = Signal()
 limits_lifted = Signal()
 # invoice: Invoice, at. All of it is paid.
 invoice_settled = Signal()
+# claims: list[tuple[int, int]], at. Mails that are to be sent now, each with the attempts it has had.
+mails_due = Signal()

@@ -13,6 +13,7 @@ from bookings.billing import billing_schedule, delivery, payment_use, provider_c
 from bookings.billing.reconciliation.price_checks import check_prices
 from bookings.errors import BookingError
 from bookings.models import Booking, ChargeDetailRecord
+from bookings.notifications import mails
 from bookings.payments.prepaid import Account
 from depots.operations.gazetteer import load_gazetteer
 
@@ -67,3 +68,9 @@ def tell_provider(booking_id: int) -> None:
 def load_places() -> None:
     """The names of places, where another list of them is installed than is loaded."""
     load_gazetteer(now=timezone.now())
+
+
+@dramatiq.actor(max_retries=0)
+def send_mail(mail_id: int, attempts: int) -> None:
+    """The row says when it is tried again, and the scheduler asks."""
+    mails.send(mail_id=mail_id, attempts=attempts, clock=timezone.now)

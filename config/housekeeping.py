@@ -12,6 +12,8 @@ ATTEMPTS_KEPT = timedelta(days=1)
 def keep_house_if_ours(now: datetime) -> bool:
     """Clear sessions that ran out and tries to sign in that count no more; True when this worker's turn was today's."""
     from bookings.models import SchedulerTick
+    from bookings.notifications import feed, inbox, mails
+    from bookings.webhooks import deliveries
 
     today = datetime.combine(now.astimezone(UTC).date(), time(), tzinfo=UTC)
     SchedulerTick.objects.bulk_create(
@@ -21,4 +23,6 @@ def keep_house_if_ours(now: datetime) -> bool:
         return False
     Session.objects.filter(expire_date__lte=now).delete()
     AccessAttempt.objects.filter(attempt_time__lte=now - ATTEMPTS_KEPT).delete()
+    for forget_old in (feed.forget_old, deliveries.forget_old, inbox.forget_old, mails.forget_old):
+        forget_old(now=now)
     return True

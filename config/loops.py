@@ -1,4 +1,4 @@
-"""What a worker does besides jobs: the scheduler's tick, the calendars', and the loop that delivers to partners.
+"""What a worker does besides jobs: the scheduler's tick, the calendars', telling, and the loops that call partners and webhooks.
 
 Each runs in a thread of its own, survives a database that is down for a while, and ends when told to.
 """
@@ -7,6 +7,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from importlib import import_module
 
 import structlog
 import uvloop
@@ -77,6 +78,19 @@ class Calendars(Ticker):
             calendars.raise_marked(timezone.now)
 
 
+class Telling(Ticker):
+    """Tells organisations and people what has happened; one worker at a time, by a lock of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("telling")
+
+    def tick(self, now: datetime) -> None:
+        from bookings.notifications import telling
+
+        if telling.is_anything_waiting():
+            telling.tell_all(now=now)
+
+
 class ShownChanges(Ticker):
     """Looks every other second for depots, EVSEs and tariffs that look otherwise, for the partners that see them."""
 
@@ -116,10 +130,12 @@ def is_ours(name: str, now: datetime) -> bool:
 
 
 class Sender(threading.Thread):
-    """Runs `roaming.outbound.sending_loop.run(stop)` on an event loop of its own, and starts it again if it breaks."""
+    """Runs a loop that calls others, `run(stop)` of the named module, on an event loop of its own, and starts it again if it
+    breaks."""
 
-    def __init__(self) -> None:
-        super().__init__(name="sender", daemon=True)
+    def __init__(self, module: str = "roaming.outbound.sending_loop") -> None:
+        super().__init__(name=f"sender of {module}", daemon=True)
+        self._module = module
         self._loop = uvloop.new_event_loop()
         self._ending = asyncio.Event()
 
@@ -136,9 +152,7 @@ class Sender(threading.Thread):
     async def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                from roaming.outbound import sending_loop
-
-                await sending_loop.run(self._ending)
+                await import_module(self._module).run(self._ending)
             except Exception:
                 logger.exception("sender failed")
             with suppress(TimeoutError):

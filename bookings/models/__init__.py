@@ -37,6 +37,18 @@ from bookings.models.scheduling import ScheduledBilling, SchedulerTick
 from bookings.models.session_limits import SessionLimit
 from bookings.models.smart_charging import ChargingProfile, DepotPower, EvsePower, ExternalLimit, PowerMark
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
+from bookings.models.telling import (
+    CalendarFeed,
+    FeedEvent,
+    InboxMessage,
+    NotificationChoice,
+    Occurrence,
+    OutgoingMail,
+    Reader,
+    TellingCursor,
+    Webhook,
+    WebhookDelivery,
+)
 
 __all__ = [
     "ENFORCEMENT_WHY",
@@ -55,6 +67,7 @@ __all__ = [
     "BookingSession",
     "BookingStatus",
     "BookingToken",
+    "CalendarFeed",
     "CalendarMark",
     "CancelReason",
     "ChargeDetailRecord",
@@ -66,6 +79,8 @@ __all__ = [
     "Enforcement",
     "EvsePower",
     "ExternalLimit",
+    "FeedEvent",
+    "InboxMessage",
     "IncomingInvoice",
     "Invoice",
     "InvoiceFile",
@@ -73,9 +88,12 @@ __all__ = [
     "InvoicedCdr",
     "KeptAnswer",
     "KeptEvse",
+    "NotificationChoice",
     "NumberSequence",
     "Occupancy",
+    "Occurrence",
     "OfferedSlot",
+    "OutgoingMail",
     "OwnerAnswer",
     "OwnerCheck",
     "PartnerCommand",
@@ -86,6 +104,7 @@ __all__ = [
     "PrepaidBalance",
     "PrepaidEntry",
     "PriceCheck",
+    "Reader",
     "Reminder",
     "RemoteSession",
     "ReserveTest",
@@ -96,7 +115,10 @@ __all__ = [
     "Tariff",
     "TariffBinding",
     "TariffVersion",
+    "TellingCursor",
     "TermsOverride",
     "Token",
     "Vehicle",
+    "Webhook",
+    "WebhookDelivery",
 ]

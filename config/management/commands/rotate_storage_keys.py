@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from bookings.webhooks.registry import rotate_webhook_secrets
 from config.management.operator_command import OperatorCommand
 from depots.models import Charger
 from depots.operations.stored_secrets import rotate_charger_secrets
@@ -21,6 +22,7 @@ class Command(OperatorCommand):
         try:
             rotated = rotate_stored_secrets()
             told = rotate_charger_secrets()
+            webhooks = rotate_webhook_secrets()
         except UnreadableSecretError as unreadable:
             raise CommandError(str(unreadable)) from unreadable
         salts = Charger.objects.exclude(password_hash="").order_by("identity")
@@ -29,4 +31,11 @@ class Command(OperatorCommand):
             for identity, salt in salts.values_list("identity", "password_salt")
             if not is_under_newest_key(salt)
         ]
-        self.say({"partner_secrets": rotated, "charger_secrets": told, "chargers_left": left})
+        self.say(
+            {
+                "partner_secrets": rotated,
+                "charger_secrets": told,
+                "webhook_secrets": webhooks,
+                "chargers_left": left,
+            }
+        )

@@ -11,9 +11,10 @@ from django.core.management.base import BaseCommand
 
 from bookings.tasks import load_places
 from config import logs
-from config.loops import Calendars, Scheduler, Sender, ShownChanges, Ticker
+from config.loops import Calendars, Scheduler, Sender, ShownChanges, Telling, Ticker
 from depots.operations.gazetteer import is_gazetteer_loaded
 
+WEBHOOKS = "bookings.webhooks.sending_loop"
 # A job that is still running after this long is left to another worker, which gets it once our heartbeat is old.
 DRAIN_MS = 10_000
 
@@ -30,7 +31,9 @@ class Command(BaseCommand):
         for end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(end, lambda *_: stop.set())
         worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=threads)
-        loops: list[Ticker | Sender] = [Scheduler(), Calendars(), ShownChanges(), Sender()]
+        loops: list[Ticker | Sender] = [
+            Scheduler(), Calendars(), ShownChanges(), Telling(), Sender(), Sender(WEBHOOKS)
+        ]  # fmt: skip
         worker.start()
         if settings.LOADS_PLACES and not is_gazetteer_loaded():
             load_places.send()

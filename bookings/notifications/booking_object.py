@@ -1,0 +1,48 @@
+"""The Booking that the JSON API gives, as one organisation may see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bookings.models import Booking
+from depots.periods import utc_text
+
+
+def booking_object(booking: Booking, *, is_fleet: bool) -> dict[str, Any]:
+    """Of a fleet's cards its depots see the ending alone. Reads tokens, vehicle, EVSE, option and depot as they were read."""
+    return {
+        "id": booking.pk,
+        "reference": booking.reference,
+        "status": booking.status,
+        "enforcement": booking.enforcement,
+        "interrupted": _interrupted(booking),
+        "depot": booking.depot.code,
+        "option": booking.option.code,
+        "evse": booking.evse.uid if booking.evse else None,
+        "vehicle": (booking.vehicle.plate if booking.vehicle else booking.plate) or None,
+        "starts_at": utc_text(booking.starts_at),
+        "ends_at": utc_text(booking.ends_at),
+        "promised_power_kw": booking.promised_power_w / 1000,
+        "tokens": [token.uid if is_fleet else token.ending for token in booking.tokens.all()],
+        "held_until": _text(booking.held_until),
+        "series": None,
+        "trip": None,
+        "created_at": utc_text(booking.created_at, timespec="milliseconds"),
+        "updated_at": utc_text(booking.updated_at, timespec="milliseconds"),
+    }
+
+
+def _interrupted(booking: Booking) -> dict[str, Any] | None:
+    if booking.interrupted_at is None:
+        return None
+    return {
+        "at": utc_text(booking.interrupted_at, timespec="milliseconds"),
+        "why": booking.interrupted_why,
+        "metered_wh": booking.metered_wh,
+        "expected_wh": booking.expected_wh,
+    }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return utc_text(moment) if moment else None

@@ -1,0 +1,139 @@
+"""Of which kinds of news an event is, and what their words are filled with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bookings.actors import ActorKind
+from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement, Occurrence
+from bookings.notifications.kinds import DEPOT, FLEET, KINDS
+from depots.periods import utc_text
+
+
+@dataclass(frozen=True)
+class News:
+    """One thing to be told to the people of one organisation; who did it themselves is not told."""
+
+    kind: str
+    organisation_id: int
+    at: datetime
+    params: dict[str, Any] = field(default_factory=dict)
+    link: str = ""
+    booking_id: int | None = None
+    actor_name: str = ""
+
+
+def news_of(event: BookingEvent, booking: Booking) -> Iterator[News]:
+    """What people of its fleet and of its depot are to hear of this; networks that are partners hear by their protocol."""
+    for kind in _kinds(event, booking):
+        side = KINDS[kind].side
+        organisation = booking.fleet if side == FLEET else booking.depot.operator
+        if organisation.is_partner or (side == DEPOT and booking.depot.is_mirror):
+            continue
+        is_person = event.actor.is_person
+        yield News(
+            kind, organisation.pk, event.at, params_of(booking, event), booking.get_absolute_url(), booking.pk,
+            event.actor_name if is_person else "",
+        )  # fmt: skip
+
+
+def news_of_occurrence(occurrence: Occurrence) -> News:
+    return News(
+        occurrence.kind, occurrence.organisation_id, occurrence.at, occurrence.params, occurrence.link,
+        occurrence.booking_id, occurrence.actor_name,
+    )  # fmt: skip
+
+
+def params_of(booking: Booking, event: BookingEvent | None = None) -> dict[str, Any]:
+    """The booking as it is now, and what the event says of before; moments as UTC text."""
+    depot = booking.depot
+    found: dict[str, Any] = {
+        "reference": booking.reference,
+        "plate": booking.vehicle.plate if booking.vehicle else booking.plate,
+        "fleet": booking.fleet.name,
+        "depot": depot.name,
+        "zone": depot.time_zone,
+        "evse": booking.evse.uid if booking.evse else "",
+        "starts_at": utc_text(booking.starts_at),
+        "ends_at": utc_text(booking.ends_at),
+    }
+    return found | (_told_by(event) if event else {})
+
+
+def _told_by(event: BookingEvent) -> dict[str, Any]:
+    detail = event.detail
+    found = {name: detail[name] for name in ("reason", "note", "limit_kw") if detail.get(name)}
+    before, after = detail.get("before"), detail.get("after")
+    if isinstance(before, dict) and isinstance(after, dict):
+        found["changed"] = sorted(name for name in after if after[name] != before.get(name))
+        found["before"] = {name: before[name] for name in ("period", "evse") if before.get(name)}
+    if event.kind == "enforcement":
+        found["why"] = str(detail.get("why") or "")
+    return found
+
+
+def _kinds(event: BookingEvent, booking: Booking) -> Iterator[str]:
+    if event.kind == "status":
+        yield from _of_status(event, booking)
+    elif event.kind == "enforcement":
+        yield from _OF_ENFORCEMENT.get(event.after, ())
+    elif event.kind == "changed":
+        yield from _of_change(event)
+    elif event.kind == "change_requested":
+        yield from ("change_waits",) if event.actor_kind != ActorKind.MANAGER else ()
+    elif event.kind == "overstay":
+        yield from ("will_not_stop",) if event.detail.get("in_vain") else ("overstay", "overstay_here")
+    else:
+        yield from _OTHERS.get(event.kind, ())
+
+
+_OF_ENFORCEMENT: dict[str, tuple[str, ...]] = {
+    Enforcement.AT_RISK: ("at_risk", "at_risk_here"),
+    Enforcement.SOFT: ("soft",),
+}
+_OTHERS: dict[str, tuple[str, ...]] = {
+    "change_accepted": ("change_granted",),
+    "change_declined": ("change_declined",),
+    "ending": ("ending_soon",),
+    "interrupted": ("interrupted",),
+    "resumed": ("resumed",),
+    "power_limited": ("power_limited",),
+    "power_limit_lifted": ("power_limit_lifted",),
+}
+
+
+def _of_status(event: BookingEvent, booking: Booking) -> Iterator[str]:
+    after, before = event.after, event.before
+    if after == BookingStatus.REQUESTED and booking.is_ours and booking.terms.approval:
+        yield "request_waits"
+    elif after == BookingStatus.CONFIRMED and before == BookingStatus.REQUESTED:
+        yield "granted"
+    elif after == BookingStatus.CANCELLED and before != BookingStatus.HELD:
+        yield from _of_cancellation(event)
+    else:
+        yield from _OF_STATUS.get(after, ()) if before else ()
+
+
+_OF_STATUS: dict[str, tuple[str, ...]] = {
+    BookingStatus.DECLINED: ("declined",),
+    BookingStatus.FAILED: ("failed",),
+    BookingStatus.NO_SHOW: ("no_show", "no_show_here"),
+    BookingStatus.COMPLETED: ("complete",),
+}
+
+
+def _of_cancellation(event: BookingEvent) -> Iterator[str]:
+    yield "cancelled_by_fleet" if event.detail.get("by") == Booking.Side.FLEET else "cancelled_by_depot"
+
+
+def _of_change(event: BookingEvent) -> Iterator[str]:
+    """Who asked is not told; a change that the depot granted is the fleet's news."""
+    if event.detail.get("by") == Booking.Side.DEPOT:
+        yield "swapped" if event.actor_kind == ActorKind.BERTH else "changed_by_depot"
+    elif event.actor_kind == ActorKind.MANAGER:
+        yield "change_granted"
+    else:
+        yield "changed_by_fleet"

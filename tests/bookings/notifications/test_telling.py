@@ -1,0 +1,189 @@
+"""Each event is told once, none is skipped, and those of a booking in their order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from bookings import operations
+from bookings.models import BookingEvent, FeedEvent, OutgoingMail, TellingCursor
+from bookings.notifications import expansion, telling
+from tests.factories import DISPATCHER, NOW, book_slot, make_evse, make_user, make_vehicle, option_of, slot
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SOON = NOW + timedelta(seconds=1)
+
+
+def told() -> list[tuple[int, str]]:
+    return list(FeedEvent.objects.order_by("pk").values_list("booking", "type"))
+
+
+def booked(evse=None, *, period=None):
+    evse, vehicle = evse or make_evse(), make_vehicle()
+    return book_slot(
+        fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=period or slot(10, 11)
+    )
+
+
+def write_event(other: psycopg.Connection, booking_id: int, kind: str = "changed") -> None:
+    """As any writer: nobody names the transaction."""
+    other.execute(
+        "INSERT INTO bookings_bookingevent (booking_id, kind, before, after, version, detail, actor_kind, actor, at)"
+        " VALUES (%s, %s, '', '', 9, '{}', 'berth', 'scheduler', %s)",
+        [booking_id, kind, NOW],
+    )
+
+
+@pytest.fixture
+def other():
+    """A second session, with a transaction that stays open until the test ends it."""
+    parameters = connection.get_connection_params()
+    for own in ("cursor_factory", "context", "prepare_threshold"):
+        parameters.pop(own, None)
+    with psycopg.connect(**parameters) as opened:
+        yield opened
+        opened.rollback()
+
+
+def test_an_event_is_told_once():
+    booking = booked()
+
+    assert telling.tell_all(now=SOON) == 1
+    assert telling.tell_all(now=SOON) == 0
+
+    # To its fleet and to the depot's operator.
+    assert told() == [(booking.pk, "booking.confirmed")] * 2
+    assert FeedEvent.objects.values("organisation").distinct().count() == 2
+    assert not telling.is_anything_waiting()
+
+
+def test_an_event_waits_for_every_older_transaction_and_is_not_skipped_by_newer_ones(other):
+    first, second = booked(), booked()
+    telling.tell_all(now=SOON)
+    FeedEvent.objects.all().delete()
+    write_event(other, first.pk)  # its number is given, its transaction open
+
+    with transaction.atomic():
+        operations.cancel_booking(
+            booking_id=second.pk, by="fleet", reason="TRAFFIC", actor=DISPATCHER, now=NOW
+        )
+    telling.tell_all(now=SOON)
+    waiting = told()
+    other.commit()
+    telling.tell_all(now=SOON)
+
+    assert waiting == []
+    assert told() == [(first.pk, "booking.changed")] * 2 + [(second.pk, "booking.cancelled")] * 2
+
+
+def test_events_of_one_booking_keep_their_order_whatever_their_transactions_are_numbered(other):
+    """The older transaction gets the lock later: its number is lower, its event the later one."""
+    booking = booked()
+    telling.tell_all(now=SOON)
+    FeedEvent.objects.all().delete()
+    other.execute("SELECT pg_current_xact_id()")
+
+    operations.cancel_booking(booking_id=booking.pk, by="fleet", reason="TRAFFIC", actor=DISPATCHER, now=NOW)
+    write_event(other, booking.pk)
+    other.commit()
+    telling.tell_all(now=SOON, at_once=1)
+    telling.tell_all(now=SOON, at_once=1)
+
+    types = [name for _, name in told()]
+    assert types == ["booking.cancelled"] * 2 + ["booking.changed"] * 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_batches_of_any_size_tell_the_same(at_once):
+    evse = make_evse()
+    bookings = [booked(evse, period=slot(hour, hour + 1)) for hour in range(9, 14)]
+
+    for _ in range(8):
+        telling.tell_all(now=SOON, at_once=at_once)
+
+    assert [pk for pk, _ in told()[::2]] == [booking.pk for booking in bookings]
+    assert TellingCursor.objects.get().to_xid is None
+
+
+def test_what_was_not_committed_is_told_again(monkeypatch):
+    """Killed behind the writing and before the commit, nothing is lost and nothing doubled."""
+    booking = booked()
+    tell = expansion.tell
+
+    def killed(*args, **kwargs):
+        tell(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(expansion, "tell", killed)
+    with pytest.raises(KeyboardInterrupt):
+        telling.tell_all(now=SOON)
+    assert told() == []
+    monkeypatch.setattr(expansion, "tell", tell)
+
+    telling.tell_all(now=SOON)
+
+    assert told() == [(booking.pk, "booking.confirmed")] * 2
+
+
+def test_two_workers_tell_nothing_twice(other):
+    booked()
+    TellingCursor.objects.create()
+    other.execute("SELECT FROM bookings_tellingcursor FOR UPDATE")
+
+    assert telling.tell_some(now=SOON) is None
+    other.rollback()
+    assert telling.tell_some(now=SOON) == 1
+
+
+def test_restored_into_another_cluster_all_that_was_not_told_is_and_nothing_twice():
+    """There transactions are counted from a lower number."""
+    first = booked()
+    telling.tell_all(now=SOON)
+    second = booked()
+    ahead = 10_000_000
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE bookings_bookingevent SET xid = (xid::text::bigint + %s)::text::xid8", [ahead])
+        cursor.execute("UPDATE bookings_tellingcursor SET from_xid = from_xid + %s", [ahead])
+    third = booked()
+
+    for _ in range(3):
+        telling.tell_all(now=SOON)
+
+    assert [pk for pk, _ in told()[::2]] == [first.pk, second.pk, third.pk]
+
+
+def test_a_history_that_was_loaded_is_no_news():
+    booked()
+
+    telling.skip_to_now()
+    telling.tell_all(now=SOON)
+
+    assert told() == []
+
+
+def test_what_is_old_when_it_is_told_disturbs_nobody():
+    evse = make_evse()
+    make_user(evse.depot.operator, "depot_manager")
+    booking = booked(evse)
+    operations.cancel_booking(booking_id=booking.pk, by="fleet", reason="TRAFFIC", actor=DISPATCHER, now=NOW)
+
+    telling.tell_all(now=NOW + timedelta(days=2))
+
+    assert len(told()) == 4
+    assert not OutgoingMail.objects.exists()
+
+
+def test_a_batch_takes_as_many_statements_however_many_events(django_assert_max_num_queries):
+    evse = make_evse()
+    make_user(evse.depot.operator, "depot_manager")
+    for hour in range(6, 18):
+        booked(evse, period=slot(hour, hour + 1, day=1))
+
+    with django_assert_max_num_queries(20):
+        telling.tell_all(now=SOON)
+
+    assert FeedEvent.objects.count() == 24
+    assert BookingEvent.objects.count() == 12
