@@ -1,0 +1,296 @@
+"""Who hears what, and in which words."""
+
+from __future__ import annotations
+
+import re
+import string
+from datetime import timedelta
+
+import pytest
+
+from bookings import operations
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingStatus,
+    Enforcement,
+    InboxMessage,
+    NotificationChoice,
+    OutgoingMail,
+    Reader,
+)
+from bookings.notifications import expansion, feed, inbox, kinds, mails, resolving, wording
+from bookings.notifications.occurrences import leave_word
+from bookings.notifications.texts import LANGUAGES
+from depots.models import Membership
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    book_slot,
+    make_evse,
+    make_fleet,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def booking() -> Booking:
+    """Of a fleet at somebody else's depot, which is to approve; with a dispatcher and a manager."""
+    evse, vehicle = make_evse(), make_vehicle(plate="HH-NF 7")
+    evse.depot.terms.approval = True
+    evse.depot.terms.save()
+    make_user(vehicle.fleet, email="dispatcher@fleet.example")
+    make_user(evse.depot.operator, "depot_manager", email="manager@depot.example")
+    return book_slot(fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(10, 11))
+
+
+def tell(booking: Booking) -> None:
+    """All that has happened to it and was not told yet."""
+    told = feed.FeedEvent.objects.filter(booking=booking).values("source")
+    expansion.tell(list(booking.events.exclude(pk__in=told).order_by("pk")), now=NOW)
+
+
+def heard(address: str) -> list[str]:
+    return list(
+        InboxMessage.objects.filter(user__email=address).order_by("pk").values_list("kind", flat=True)
+    )
+
+
+def mailed(address: str) -> list[list[str]]:
+    rows = OutgoingMail.objects.filter(user__email=address).order_by("pk")
+    return [[one["kind"] for one in row.news] for row in rows]
+
+
+def test_a_request_waits_for_its_manager_and_the_answer_is_the_fleets(booking):
+    tell(booking)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    tell(booking)
+
+    assert heard("manager@depot.example") == ["request_waits"]
+    assert mailed("manager@depot.example") == [["request_waits"]]
+    assert heard("dispatcher@fleet.example") == ["granted"]
+    assert mailed("dispatcher@fleet.example") == [["granted"]]
+
+
+def test_who_did_it_is_not_told_and_their_colleagues_are(booking):
+    make_user(booking.depot.operator, "depot_manager", email="colleague@depot.example")
+    other = make_user(booking.depot.operator, "dispatcher", email="other@depot.example")
+    operations.cancel_booking(booking_id=booking.pk, by="depot", reason="FULL", actor=MANAGER, now=NOW)
+
+    tell(booking)
+
+    assert heard("dispatcher@fleet.example") == ["cancelled_by_depot"]
+    assert heard("colleague@depot.example") == ["request_waits"]
+    assert heard(other.email) == []
+
+
+def test_several_changes_within_a_minute_are_one_mail(booking):
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    tell(booking)
+    operations.cancel_booking(booking_id=booking.pk, by="depot", reason="FULL", actor=MANAGER, now=NOW)
+    tell(booking)
+
+    assert mailed("dispatcher@fleet.example") == [["granted", "cancelled_by_depot"]]
+    mail = OutgoingMail.objects.get(user__email="dispatcher@fleet.example")
+    assert mail.due_at == NOW + timedelta(minutes=1)
+    assert mails.message(mail).subject.startswith("Cancelled by the depot: HH-NF 7")
+
+
+def test_a_person_chooses_for_each_kind(booking):
+    user = Membership.objects.get(user__email="manager@depot.example").user
+    NotificationChoice.objects.create(user=user, kind="request_waits", inbox=False, mail=True)
+
+    tell(booking)
+
+    assert (heard(user.email), mailed(user.email)) == ([], [["request_waits"]])
+
+
+def test_an_administrator_reads_in_the_inbox_what_others_get_by_mail(booking):
+    make_user(booking.depot.operator, "admin", email="admin@depot.example")
+
+    tell(booking)
+
+    assert heard("admin@depot.example") == ["request_waits"]
+    assert mailed("admin@depot.example") == []
+
+
+EVENTS = {
+    "declined": ("status", BookingStatus.REQUESTED, BookingStatus.DECLINED, {}),
+    "failed": ("status", BookingStatus.REQUESTED, BookingStatus.FAILED, {}),
+    "granted": ("status", BookingStatus.REQUESTED, BookingStatus.CONFIRMED, {}),
+    "cancelled_by_fleet": ("status", BookingStatus.CONFIRMED, BookingStatus.CANCELLED, {"by": "fleet"}),
+    "cancelled_by_depot": ("status", BookingStatus.CONFIRMED, BookingStatus.CANCELLED, {"by": "depot"}),
+    "no_show no_show_here": ("status", BookingStatus.CONFIRMED, BookingStatus.NO_SHOW, {}),
+    "complete": ("status", BookingStatus.CHARGING, BookingStatus.COMPLETED, {}),
+    "request_waits": ("status", "", BookingStatus.REQUESTED, {}),
+    "": ("status", BookingStatus.HELD, BookingStatus.CANCELLED, {}),
+    "at_risk at_risk_here": ("enforcement", Enforcement.DUE, Enforcement.AT_RISK, {"why": "offline"}),
+    "soft": ("enforcement", Enforcement.DUE, Enforcement.SOFT, {}),
+    "swapped": ("changed", "", "", {"by": "depot"}),
+    "changed_by_fleet": ("changed", "", "", {"by": "fleet"}),
+    "change_waits": ("change_requested", "", "", {"by": "fleet"}),
+    "change_granted": ("change_accepted", "", "", {}),
+    "change_declined": ("change_declined", "", "", {}),
+    "ending_soon": ("ending", "", "", {}),
+    "overstay overstay_here": ("overstay", "", "", {}),
+    "will_not_stop": ("overstay", "", "", {"in_vain": True}),
+    "interrupted": ("interrupted", "", "", {}),
+    "resumed": ("resumed", "", "", {}),
+    "power_limited": ("power_limited", "", "", {"limit_kw": 50}),
+    "power_limit_lifted": ("power_limit_lifted", "", "", {}),
+}
+
+
+@pytest.mark.parametrize("told", EVENTS)
+def test_what_an_event_is_to_people(booking, told):
+    kind, before, after, detail = EVENTS[told]
+    event = BookingEvent(
+        booking=booking, kind=kind, before=before, after=after, detail=detail, actor_kind="berth", at=NOW
+    )
+
+    found = list(resolving.news_of(event, booking))
+
+    assert " ".join(news.kind for news in found) == told
+    for news in found:
+        for language in LANGUAGES:
+            assert "–" not in wording.sentence(news.kind, news.params, language).title.replace(
+                "11:00–12:00", ""
+            )
+
+
+def test_news_without_a_booking_is_told_by_the_same_table():
+    operator, fleet = make_evse().depot.operator, make_fleet()
+    user = make_user(fleet, "accountant")
+    params = {"number": "R-1", "operator": operator.name, "amount": "1234.50", "currency": "EUR"}
+    leave_word("invoice_issued", fleet, params=params, link="/invoices/1/", at=NOW)
+
+    expansion.tell_occurrences(list(resolving.Occurrence.objects.all()), now=NOW)
+
+    [message] = inbox.messages_of(user)
+    told = [wording.sentence(message.kind, message.params, language).title for language in ("en", "de")]
+    assert told == [
+        f"Invoice R-1 of {operator.name} over €1,234.50",
+        f"Rechnung R-1 von {operator.name} über 1.234,50\xa0€".replace("\xa0", " "),
+    ]
+
+
+def test_times_are_those_of_the_depot_in_the_readers_language(booking):
+    params = resolving.params_of(booking)
+
+    english, german = (wording.sentence("granted", params, language).title for language in ("en", "de"))
+
+    place = booking.depot.name
+    assert english == f"Granted: HH-NF 7 at {place}, Tue 15 Jan 2030, 11:00–12:00 (Europe/Berlin)"
+    assert german == f"Zugesagt: HH-NF 7 in {place}, Di. 15 Jan. 2030, 11:00–12:00 (Europe/Berlin)"
+
+
+def test_what_was_before_is_named_with_what_is_now(booking):
+    params = resolving.params_of(booking) | {
+        "changed": ["evse", "period"],
+        "before": {"period": slot(12, 13).as_json(), "evse": "CP-9-1"},
+        "reason": "BROKEN_CHARGER",
+    }
+
+    told = wording.sentence("changed_by_depot", params, "de")
+
+    assert told.more == (
+        "Vorher: Di. 15 Jan. 2030, 13:00–14:00 (Europe/Berlin), CP-9-1. Grund: Ladesäule defekt."
+    )
+
+
+def test_a_name_with_a_line_break_breaks_no_header(booking):
+    params = resolving.params_of(booking) | {"depot": "Kassel\r\nBcc: all@evil.example"}
+
+    subject, _ = wording.mail([{"kind": "granted", "params": params, "link": "/"}], "en")
+
+    assert "\n" not in subject
+    assert "\r" not in subject
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_words_for_every_kind(language):
+    words = LANGUAGES[language]
+
+    assert set(words.TITLES) == set(words.SHORT) == set(kinds.KINDS)
+    assert set(words.REASONS) == set(LANGUAGES["en"].REASONS)
+    assert set(words.PHRASES) == set(LANGUAGES["en"].PHRASES)
+    for name, text in [*words.TITLES.items(), *words.PHRASES.items()]:
+        english = (LANGUAGES["en"].TITLES | LANGUAGES["en"].PHRASES)[name]
+        assert placeholders(text) == placeholders(english), name
+
+
+def placeholders(text: str) -> set[str]:
+    return {field for _, field, _, _ in string.Formatter().parse(text) if field}
+
+
+def test_a_mail_brings_the_booking_for_a_calendar_and_takes_it_out_again(booking):
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    tell(booking)
+    mail = OutgoingMail.objects.get(user__email="dispatcher@fleet.example")
+
+    first = mails.message(mail)
+    operations.cancel_booking(booking_id=booking.pk, by="depot", reason="FULL", actor=MANAGER, now=NOW)
+    second = mails.message(mail)
+
+    (name, content, kind), (_, cancelled, other) = first.attachments[0], second.attachments[0]
+    assert name == f"{booking.reference}.ics"
+    assert ("method=REQUEST" in kind, "method=CANCEL" in other) == (True, True)
+    assert uid(content) == uid(cancelled) == f"{booking.reference}@127.0.0.1"
+    assert sequence(cancelled) > sequence(content)
+    assert "DTSTART:20300115T100000Z" in text_of(content)
+
+
+def text_of(content: bytes | str) -> str:
+    return content.decode() if isinstance(content, bytes) else content
+
+
+def uid(content: bytes | str) -> str:
+    return re.search(r"^UID:(.*?)\r?$", text_of(content), re.MULTILINE)[1]
+
+
+def sequence(content: bytes | str) -> int:
+    return int(re.search(r"^SEQUENCE:(\d+)", text_of(content), re.MULTILINE)[1])
+
+
+def test_an_operator_sees_of_a_fleets_cards_the_ending_alone(booking):
+    tell(booking)
+
+    mine, theirs = (
+        feed.events_of(organisation).get().content for organisation in (booking.fleet, booking.depot.operator)
+    )
+    number = booking.tokens.get().uid
+
+    assert mine["tokens"] == [number]
+    assert theirs["tokens"] == [f"…{number[-4:]}"]
+    assert theirs["vehicle"] == "HH-NF 7"
+
+
+def test_the_status_in_a_feed_is_that_of_its_event(booking):
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    operations.cancel_booking(booking_id=booking.pk, by="fleet", reason="TRAFFIC", actor=DISPATCHER, now=NOW)
+
+    tell(booking)
+
+    rows = feed.events_of(booking.fleet)
+    assert [(row.type, row.content["status"]) for row in rows] == [
+        ("booking.requested", "requested"), ("booking.confirmed", "confirmed"), ("booking.cancelled", "cancelled"),
+    ]  # fmt: skip
+
+
+def test_every_status_has_its_type():
+    assert {f"booking.{status}" for status in BookingStatus.values} < set(feed.TYPES)
+
+
+def test_a_german_reads_german_mails(booking):
+    tell(booking)
+    mail = OutgoingMail.objects.get(user__email="manager@depot.example")
+    Reader.objects.create(user=mail.user, language="de")
+    mail.user.refresh_from_db()
+
+    assert mails.message(mail).subject.startswith("Eine Anfrage wartet auf Sie: HH-NF 7")
