@@ -17,7 +17,7 @@ WITHOUT = "ALTER TABLE bookings_bookingevent DROP COLUMN xid"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0063_evses_asked_for"),
+        ("bookings", "0064_kept_answers"),
         ("depots", "0041_told_by_partners"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
