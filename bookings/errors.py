@@ -15,6 +15,7 @@ from depots.periods import Period
 
 if TYPE_CHECKING:
     from bookings.core.versions import ChangeSince
+    from bookings.operations.book_many import ManyOutcome
     from bookings.pricing.tariff_checks import TariffFault
 
 
@@ -212,6 +213,18 @@ class CancelTooLate(BookingError):
     def __init__(self, deadline: datetime, local: str) -> None:
         super().__init__(f"This booking could be cancelled until {local}.")
         self.deadline = deadline
+
+
+class Conflicts(BookingError):
+    """Of many that were to be booked together some are refused, so none was. `outcomes` has what each came to
+    (bookings.operations.book_many)."""
+
+    code = "conflicts"
+
+    def __init__(self, outcomes: Sequence[ManyOutcome]) -> None:
+        refused = sum(outcome.refusal is not None for outcome in outcomes)
+        super().__init__(f"{refused} of {len(outcomes)} cannot be booked, so none was.")
+        self.outcomes = tuple(outcomes)
 
 
 class NothingToChange(BookingError):

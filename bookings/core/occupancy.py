@@ -256,6 +256,19 @@ def queue_for(bookings: Collection[Booking]) -> None:
     _queue(sorted(names))
 
 
+def queue_for_all(claims: Iterable[tuple[Terms, Collection[BookingToken], Collection[int | None]]]) -> None:
+    """The same for bookings that are yet to be made, by their terms, tokens and vehicles."""
+    _queue(
+        sorted(
+            {
+                name
+                for terms, tokens, vehicle_ids in claims
+                for name in _claim_names(terms, tokens, vehicle_ids)
+            }
+        )
+    )
+
+
 def power_kept_beside(booking: Booking) -> int | None:
     """The watts that are kept for a change which waits to be decided."""
     kept = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)

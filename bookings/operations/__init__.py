@@ -2,6 +2,12 @@
 
 from bookings.operations.best_effort import UNUSED_AFTER, end_unused, take_elsewhere
 from bookings.operations.book import hold_slot, request_booking
+from bookings.operations.book_many import (
+    MOST_AT_ONCE,
+    ManyOutcome,
+    ManyWish,
+    book_many,
+)
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
 from bookings.operations.change_request import ChangeRequest
@@ -67,8 +73,11 @@ from bookings.operations.undo import undo
 from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
 __all__ = [
+    "MOST_AT_ONCE",
     "UNUSED_AFTER",
     "ChangeRequest",
+    "ManyOutcome",
+    "ManyWish",
     "RemoteSessionId",
     "RemoteSessionState",
     "RemoteState",
@@ -81,6 +90,7 @@ __all__ = [
     "ask_to_cancel",
     "ask_to_change",
     "begin_stay",
+    "book_many",
     "cancel_booking",
     "change_booking",
     "change_token",

@@ -234,6 +234,8 @@ def _placed(
         booking.period = request.period
     taken = ground.standing.by_evse()
     free = free_places(suffices, request.must_fit, request.period, terms, now=now, taken=taken)
+    if request.planned_evse_id is not None:
+        free.sort(key=lambda place: place.evse.pk != request.planned_evse_id)
     if free:
         place, watts = _first_with_power(free, pool, request, ground, now)
     else:

@@ -32,7 +32,8 @@ class SlotRequest:
     `shown_price` is what the asker was shown (`quotes.brief`, empty for no price): dearer than that it is not booked.
     `energy` is what is to be charged, kept with the booking. Who knows no end (`energy_kwh` without `ends_at`) asks by
     `SlotRequest.until_charged(starts_at=…, energy=EnergyAsked(energy_wh=…).checked(), fleet=…, option=…, …)`: of its `period`
-    only the start counts (`ends_when_charged`), and the end is found under the locks.
+    only the start counts (`ends_when_charged`), and the end is found under the locks. `planned_evse_id` is where a plan of many
+    puts it: the first choice where it is free, and not one that its asker made.
     """
 
     fleet: Organisation
@@ -53,6 +54,7 @@ class SlotRequest:
     reserved: ReservedTime | None = None
     energy: EnergyAsked | None = None
     ends_when_charged: bool = False
+    planned_evse_id: int | None = None
 
     @classmethod
     def until_charged(cls, *, starts_at: datetime, energy: EnergyAsked, **asked: Any) -> SlotRequest:

@@ -1,7 +1,7 @@
 """Making room at a depot that is not full: which bookings go to which other EVSEs so that one more finds a place.
 
-A pure search over spans of time. Times stay as they are; a chain of moves is an augmenting path: who comes takes an EVSE, who
-stood there goes to another, and so on until everybody stands somewhere. Fewest moves first, so that few hear of it.
+A pure search over spans of time. Of bookings the times stay as they are. A chain of moves is an augmenting path: who comes takes
+an EVSE, who stood there goes to another, and so on until everybody stands somewhere. Fewest moves first, so that few hear of it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,23 @@ class Movable(NamedTuple):
     evse_ids: Sequence[int]
 
 
+class Spot(NamedTuple):
+    """An EVSE, and a span in which it would be taken."""
+
+    evse_id: int
+    span: Period
+
+
+class Arrangement(NamedTuple):
+    """Where the one that comes is put, and where those go that make room, by holder."""
+
+    spot: Spot
+    moves: Mapping[int, Spot]
+
+
 @dataclass(frozen=True)
 class Rearrangement:
-    """Where the one that comes is put, and where those go that make room, by holder."""
+    """The same where times stay as they are."""
 
     evse_id: int
     moves: Mapping[int, int]
@@ -91,15 +105,32 @@ def rearranged(
     """
     if not can_have_room(wanted, evse_ids, taken, movable):
         return None
+    spots = {
+        holder: [Spot(evse_id, span) for evse_id in others] for holder, (span, others) in movable.items()
+    }
+    here = [Spot(evse_id, wanted) for evse_id in evse_ids]
+    for found in arrangements(here, taken, spots, budget=budget):
+        moves = {holder: spot.evse_id for holder, spot in found.moves.items()}
+        if accepts(plan := Rearrangement(found.spot.evse_id, moves)):
+            return plan
+    return None
+
+
+def arrangements(
+    spots: Sequence[Spot],
+    taken: Mapping[int, Sequence[Block]],
+    movable: Mapping[int, Sequence[Spot]],
+    *,
+    budget: Budget,
+) -> Iterator[Arrangement]:
+    """The ways to put one more at one of some spots, those of fewest moves first, until the budget is spent; `movable` has where
+    and when else each may stand that can make room, by holder."""
     for most in range(MOST_MOVES + 1):
         search = _Search(taken, movable, budget, most)
-        for found in search.arrangements(wanted, evse_ids):
-            if accepts(found):
-                return found
+        yield from search.arrangements(spots)
         # Where no chain was cut off for its length, longer ones find nothing more.
         if budget.tries <= 0 or not search.is_cut:
-            return None
-    return None
+            return
 
 
 def can_have_room(
@@ -156,53 +187,52 @@ class _Search:
     def __init__(
         self,
         taken: Mapping[int, Sequence[Block]],
-        movable: Mapping[int, Movable],
+        movable: Mapping[int, Sequence[Spot]],
         budget: Budget,
         most: int,
     ) -> None:
         self._taken, self._movable, self._budget, self._most = taken, movable, budget, most
         self._placed: dict[int, list[Period]] = {}
-        self._moves: dict[int, int | None] = {}
+        self._moves: dict[int, Spot | None] = {}
         self.is_cut = False
 
-    def arrangements(self, wanted: Period, evse_ids: Sequence[int]) -> Iterator[Rearrangement]:
-        for evse_id in evse_ids:
-            for _ in self._at(evse_id, wanted, []):
-                moves = {holder: pk for holder, pk in self._moves.items() if pk is not None}
-                yield Rearrangement(evse_id, moves)
+    def arrangements(self, spots: Sequence[Spot]) -> Iterator[Arrangement]:
+        for spot in spots:
+            for _ in self._at(spot, []):
+                yield Arrangement(spot, {holder: to for holder, to in self._moves.items() if to is not None})
 
-    def _at(self, evse_id: int, span: Period, waiting: list[int]) -> Iterator[None]:
+    def _at(self, spot: Spot, waiting: list[int]) -> Iterator[None]:
         """Put somebody there, then all who wait for a place, and who stood in the way. Yields once each time all have one."""
         if not self._budget.spend():
             return
-        in_the_way = self._in_the_way(evse_id, span)
+        in_the_way = self._in_the_way(spot)
         if in_the_way is None:
             return
         if len(self._moves) + len(in_the_way) > self._most:
             self.is_cut = True
             return
-        self._placed.setdefault(evse_id, []).append(span)
+        self._placed.setdefault(spot.evse_id, []).append(spot.span)
         self._moves |= dict.fromkeys(in_the_way)
         yield from self._rest([*waiting, *in_the_way])
         for holder in in_the_way:
             del self._moves[holder]
-        self._placed[evse_id].pop()
+        self._placed[spot.evse_id].pop()
 
     def _rest(self, waiting: list[int]) -> Iterator[None]:
         if not waiting:
             yield
             return
         holder, *others = waiting
-        span, evse_ids = self._movable[holder]
-        for evse_id in evse_ids:
-            self._moves[holder] = evse_id
-            yield from self._at(evse_id, span, others)
+        for spot in self._movable[holder]:
+            self._moves[holder] = spot
+            yield from self._at(spot, others)
         self._moves[holder] = None
 
-    def _in_the_way(self, evse_id: int, span: Period) -> list[int] | None:
+    def _in_the_way(self, spot: Spot) -> list[int] | None:
         """The holders that would have to go; None where one cannot."""
-        if any(placed.overlaps(span) for placed in self._placed.get(evse_id, ())):
+        span = spot.span
+        if any(placed.overlaps(span) for placed in self._placed.get(spot.evse_id, ())):
             return None
-        blocks = self._taken.get(evse_id, ())
+        blocks = self._taken.get(spot.evse_id, ())
         found = [b.holder for b in blocks if b.span.overlaps(span) and b.holder not in self._moves]
         return found if all(holder in self._movable for holder in found) else None

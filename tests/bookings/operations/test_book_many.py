@@ -1,0 +1,182 @@
+"""Many at once: a joint plan, seen first and then booked: all or nothing, or what fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from bookings import operations
+from bookings.errors import ChangedMeanwhile, Conflicts
+from bookings.models import Booking, BookingEvent, BookingOption, CalendarMark, Occupancy
+from bookings.operations import ManyOutcome, ManyWish, SlotRequest
+from bookings.operations.book_many import version_of
+from depots.models import Organisation
+from depots.periods import Period
+from tests.factories import (
+    DISPATCHER,
+    NOW,
+    at,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_fleet,
+    make_option,
+    make_vehicle,
+    slot,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def pool_of(count: int, **depot: Any) -> BookingOption:
+    there = make_depot(**depot)
+    return make_option(*[make_evse(there) for _ in range(count)])
+
+
+def wish(
+    fleet: Organisation,
+    option: BookingOption,
+    period: Period,
+    latest_end: datetime | None = None,
+    **asked: Any,
+) -> ManyWish:
+    asked.setdefault("vehicle", make_vehicle(fleet))
+    return ManyWish([SlotRequest(fleet=fleet, option=option, period=period, **asked)], latest_end)
+
+
+def book_many(wishes: Sequence[ManyWish], **how: Any) -> list[ManyOutcome]:
+    return operations.book_many(wishes, **{"actor": DISPATCHER, "now": NOW, **how})
+
+
+def rows() -> tuple[int, int, int, int]:
+    return tuple(model.objects.count() for model in (Booking, BookingEvent, Occupancy, CalendarMark))  # type: ignore[return-value]
+
+
+def test_a_dry_run_shows_what_would_be_booked_and_books_nothing() -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    wishes = [wish(fleet, option, slot(10, 11)), wish(fleet, option, slot(10, 11))]
+    before = rows()
+
+    fits, refused = book_many(wishes, dry_run=True)
+
+    assert rows() == before
+    assert fits.booking is not None
+    assert (fits.code, fits.booking.period, fits.booking.evse) == (None, slot(10, 11), option.evses.get())
+    assert (refused.booking, refused.code) == (None, "slot_taken")
+    assert refused.nearest in {slot(9, 10), slot(11, 12)}
+
+
+def test_all_is_booked_or_nothing_and_what_fits_is_booked_where_that_is_asked_for() -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    wishes = [wish(fleet, option, slot(10, 11)), wish(fleet, option, slot(10, 11))]
+
+    with pytest.raises(Conflicts) as refusal:
+        book_many(wishes)
+    assert Booking.objects.count() == 0
+    assert [outcome.code for outcome in refusal.value.outcomes] == [None, "slot_taken"]
+
+    assert [outcome.code for outcome in book_many(wishes, what_fits=True)] == [None, "slot_taken"]
+    assert Booking.objects.get().status == "confirmed"
+
+
+def test_who_can_wait_makes_room_for_who_cannot() -> None:
+    """One after the other the first would take ten o'clock, and the second would be refused."""
+    fleet, option = make_fleet(), pool_of(1, terms={"turnaround_min": 5, "early_start_min": 15})
+    wishes = [wish(fleet, option, slot(10, 11), at(13)), wish(fleet, option, slot(10, 11))]
+
+    waits, fixed = book_many(wishes)
+
+    assert waits.booking is not None
+    assert fixed.booking is not None
+    assert fixed.booking.period == slot(10, 11)
+    assert waits.booking.period == slot((11, 15), (12, 15))  # after the turnaround, on the step
+
+
+def test_what_is_planned_for_the_morning_keeps_the_evening_its_early_start() -> None:
+    """Written in any order, what is later reaches back only to who is there before it."""
+    fleet, option = make_fleet(), pool_of(1, terms={"turnaround_min": 0, "early_start_min": 15})
+    wishes = [wish(fleet, option, slot(11, 12)), wish(fleet, option, slot(10, 11))]
+
+    assert [outcome.code for outcome in book_many(wishes)] == [None, None]
+
+
+def test_any_of_several_options_will_do() -> None:
+    depot, fleet = make_depot(), make_fleet()
+    first, second = (make_option(make_evse(depot)) for _ in range(2))
+    asked = [
+        ManyWish(
+            [
+                SlotRequest(fleet=fleet, option=option, period=slot(10, 11), vehicle=make_vehicle(fleet))
+                for option in (first, second)
+            ]
+        )
+        for _ in range(2)
+    ]
+
+    found = book_many(asked)
+
+    assert {outcome.booking.option for outcome in found if outcome.booking} == {first, second}
+    assert not Booking.objects.filter(is_evse_asked=True).exists()
+
+
+def test_a_second_click_books_nothing_twice() -> None:
+    fleet, option = make_fleet(), pool_of(2)
+    wishes = [wish(fleet, option, slot(10, 11)), wish(fleet, option, slot(10, 11))]
+    seen = version_of(book_many(wishes, key="a form", dry_run=True))
+
+    first = book_many(wishes, key="a form", seen_version=seen)
+    second = book_many(wishes, key="a form", seen_version=seen)
+
+    assert [outcome.booking for outcome in second] == [outcome.booking for outcome in first]
+    assert Booking.objects.count() == 2
+
+
+def test_what_has_changed_since_it_was_seen_is_looked_at_again() -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    wishes = [wish(fleet, option, slot(10, 11))]
+    seen = version_of(book_many(wishes, dry_run=True))
+    book_slot(fleet=fleet, option=option, vehicle=make_vehicle(fleet), period=slot(10, 11))
+
+    with pytest.raises(ChangedMeanwhile):
+        book_many(wishes, seen_version=seen, what_fits=True)
+
+    assert Booking.objects.count() == 1
+
+
+def test_rows_are_refused_by_the_same_rules_as_one_booking() -> None:
+    fleet, option = make_fleet(), pool_of(3, terms={"overlapping_tokens": False, "max_duration_min": 120})
+    truck = make_vehicle(fleet)
+    wishes = [
+        wish(fleet, option, slot(10, 11), vehicle=truck),
+        wish(fleet, option, slot(10, 11), vehicle=truck),
+        wish(fleet, option, slot(12, 16)),
+        wish(fleet, option, slot(6, 7)),
+        wish(fleet, option, slot(10, 11), vehicle=make_vehicle()),
+    ]
+
+    codes = [outcome.code for outcome in book_many(wishes, what_fits=True)]
+
+    assert codes == [None, "token_elsewhere", "too_long", "in_the_past", "unknown_vehicle"]
+
+
+def test_partners_are_asked_once_what_is_ours_is_booked() -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    elsewhere = make_depot(is_mirror=True)
+    theirs = make_option(make_evse(elsewhere, option=False), is_mirror=True)
+    wishes = [
+        wish(fleet, theirs, slot(10, 11)),
+        wish(fleet, option, slot(10, 11)),
+        wish(fleet, option, slot(10, 11)),
+    ]
+
+    with pytest.raises(Conflicts):
+        book_many(wishes)
+    assert Booking.objects.count() == 0
+
+    asked, booked = book_many(wishes[:2])
+    assert asked.booking is not None
+    assert booked.booking is not None
+    assert (asked.booking.status, booked.booking.status) == ("requested", "confirmed")
