@@ -104,6 +104,34 @@ class TooManyBookings(BookingError):
     code = "too_many_bookings"
 
 
+class OutsideGuestHours(BookingError):
+    """Guests may have slots in other hours, or not as late: the agreement has ended by then."""
+
+    code = "outside_guest_hours"
+    field = "starts_at"
+
+
+class OwnFleetFirst(BookingError):
+    """So far ahead the hours are kept for the depot's own fleet."""
+
+    code = "own_fleet_first"
+    field = "starts_at"
+
+
+class QuotaReached(BookingError):
+    """The customer, or all guests together, have as much of the depot then as they may."""
+
+    code = "quota_reached"
+    field = "starts_at"
+
+
+class KeptForWalkIns(BookingError):
+    """The last EVSEs are kept for trucks without a booking."""
+
+    code = "kept_for_walk_ins"
+    field = "starts_at"
+
+
 class DoesNotFit(BookingError):
     """The vehicle does not fit the bay, its plug does not fit, or the EVSE lacks what it needs."""
 
@@ -130,6 +158,10 @@ class PowerUnavailable(BookingError):
     def __init__(self, sentence: str, *, available_w: int) -> None:
         super().__init__(sentence)
         self.available_w = available_w
+
+
+# What can stand in the way at one EVSE or time and not at another.
+NO_ROOM = (PowerUnavailable, QuotaReached, KeptForWalkIns)
 
 
 class LowerPower(BookingError):

@@ -140,7 +140,7 @@ STEPS: tuple[Step, ...] = (
     billing_schedule.ask_due,
     mails.queue_due,
 )
-# Care of chargers, all of which are looked at, and of what the API need not remember: none of it is urgent.
+# Care of chargers and depots, all of which are looked at, and of what the API need not remember: none of it is urgent.
 CARE: tuple[Step, ...] = (
     begin_due_rounds,
     restart_in_gaps,
@@ -148,4 +148,5 @@ CARE: tuple[Step, ...] = (
     look_after_raises,
     forget_answers,
     forget_api_use,
+    operations.tell_of_released_hours,
 )

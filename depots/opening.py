@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -46,3 +46,16 @@ def open_spans(hours: Sequence[WeeklyHours], zone: ZoneInfo, within: Period) -> 
         day += timedelta(days=1)
     cut = [span.intersection(within) for span in united([s for s in spans if s is not None])]
     return [span for span in cut if span is not None]
+
+
+def stretch(day: date, from_minute: int, to_minute: int, zone: ZoneInfo) -> Period | None:
+    """A local day's hours in minutes of the wall clock, 1440 being the midnight that ends it; into the next day where the end is
+    not after the start. None where a change of clocks swallows them whole."""
+    until = day if from_minute < to_minute else day + timedelta(days=1)
+    starts_at, ends_at = _wall(day, from_minute, zone), _wall(until, to_minute, zone)
+    return Period(starts_at, ends_at) if starts_at < ends_at else None
+
+
+def _wall(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    day, minute = (day + timedelta(days=1), 0) if minute == 1440 else (day, minute)
+    return datetime.combine(day, time(minute // 60, minute % 60), zone).astimezone(UTC)

@@ -21,6 +21,7 @@ from bookings.models import (
 )
 from bookings.pricing.tariff_content import ElementUse
 from bookings.rules import configuration
+from bookings.rules.allowance import Allowance
 from bookings.rules.configuration import Configuration
 from bookings.rules.quotes import has_price_for
 from bookings.rules.terms import LONGEST_EARLY_START, Terms
@@ -62,13 +63,15 @@ class PublishedOffer:
 @dataclass(frozen=True)
 class View:
     """What decides how an offer looks to a partner. One that is not visible was told of before, and has no free time; no
-    more has one to a partner without room, which has as many bookings there as it may."""
+    more has one to a partner without room, which has as many bookings there as it may. Its `allowance` names the partner
+    where a quota is its own."""
 
     option: BookingOption
     terms: Terms
     prices: OfferPrices
     takes_walk_ins: bool
     is_visible: bool
+    allowance: Allowance
     has_room: bool = True
 
 
@@ -113,7 +116,8 @@ def offers(partner: Partner, options: Sequence[BookingOption], *, now: datetime)
     spans = {o.pk: calendar_span(o, terms[o.pk], now=now) for o in options}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
     limits = [limit for depot in depots.values() for limit in depot.limits]
-    timeslots = availability.calendar(options, whole, terms, limits=limits, now=now)
+    allowances = {pk: depot.allowance(fleet_id, now=now) for pk, depot in depots.items()}
+    timeslots = availability.calendar(options, whole, terms, allowances=allowances, limits=limits, now=now)
     held = held_by((((fleet_id, o.depot_id), terms[o.pk]) for o in options), now=now)
     found = []
     for option in options:
@@ -169,7 +173,10 @@ def views(
         for partner in partners:
             guest = partner.organisation_id
             mine = frozenset(agreements[key] for key in (None, guest) if key in agreements)
-            found[partner.pk, option.pk] = View(option, *looks(option, mine), is_open and bool(mine))
+            allowance = depots[option.depot_id].allowance_under(mine, guest)
+            found[partner.pk, option.pk] = View(
+                option, *looks(option, mine), is_open and bool(mine), allowance
+            )
     return _without_room(found, partners, now)
 
 
@@ -204,13 +211,17 @@ def viewed(views: Collection[View], *, now: datetime) -> dict[View, PublishedOff
     by_pk = {option.pk: option for option in options}
     spans = {view: calendar_span(view.option, view.terms, now=now) for view in views}
     whole = Period(min(s.starts_at for s in spans.values()), max(s.ends_at for s in spans.values()))
-    wanted = {(by_pk[view.option.pk], view.terms) for view in views if view.is_visible and view.has_room}
+    wanted = {
+        (by_pk[view.option.pk], view.terms, view.allowance)
+        for view in views
+        if view.is_visible and view.has_room
+    }
     slots = availability.calendars(wanted, whole, now=now)
     return {
         view: PublishedOffer(
             by_pk[view.option.pk],
             view.terms,
-            slots[view.option.pk, view.terms] if view.is_visible and view.has_room else [],
+            slots[view.option.pk, view.terms, view.allowance] if view.is_visible and view.has_room else [],
             spans[view],
             view.prices,
             view.takes_walk_ins,

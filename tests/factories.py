@@ -8,7 +8,7 @@ from typing import Any
 
 from bookings import operations
 from bookings.actors import Actor
-from bookings.models import Booking, BookingOption, TermsOverride, Token, Vehicle
+from bookings.models import AccessRule, Booking, BookingOption, TermsOverride, Token, Vehicle
 from depots.models import (
     Agreement,
     Charger,
@@ -89,6 +89,16 @@ def open_depot(depot: Depot, guest: Organisation | None = None, **terms: Any) ->
     if terms:
         TermsOverride.objects.create(agreement=agreement, **terms)
     return agreement
+
+
+def make_rule(place: Depot | Agreement, kind: str, **fields: Any) -> AccessRule:
+    """Of a depot, or of one of its agreements; at all hours unless told otherwise."""
+    owner = {"depot": place} if isinstance(place, Depot) else {"depot": place.depot, "agreement": place}
+    if kind == "quota":
+        fields = {"unit": "evses", "counts": "each", **fields}
+    if kind == "walk_in":
+        fields = {"unit": "evses", **fields}
+    return AccessRule.objects.create(kind=kind, **owner, **fields)
 
 
 def make_opening_hours(depot: Depot, from_minute: int, to_minute: int) -> None:

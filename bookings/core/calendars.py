@@ -16,7 +16,7 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from bookings.models import BookingOption, CalendarMark
-from bookings.rules import configuration, power
+from bookings.rules import configuration, power, quotas
 from bookings.signals import calendars_raised, free_time_changed
 from depots import round_trips
 from depots.models import Evse
@@ -66,8 +66,10 @@ class _Marked:
         return bool(self.evses or self.depots)
 
     def fed_too(self) -> frozenset[int]:
-        """The EVSEs, and those that share a limit of power with one: what is taken here cannot be promised there."""
-        return self.evses | power.fed_together(self.evses) if self.evses else self.evses
+        """The EVSEs, and those that share a limit of power or a quota with one: what is taken here cannot be had there."""
+        if not self.evses:
+            return self.evses
+        return self.evses | power.fed_together(self.evses) | quotas.counted_together(self.evses)
 
     def parameters(self) -> dict[str, list[int]]:
         return {"evses": sorted(self.fed_too()), "depots": sorted(self.depots)}

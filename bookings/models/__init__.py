@@ -1,5 +1,6 @@
 """The promise to a driver: what is offered on which terms, who booked it, and what it occupies."""
 
+from bookings.models.access_rules import AccessRule
 from bookings.models.bank import BankOrder, BankOrderLine
 from bookings.models.booking_history import BookingEvent, BookingRequest
 from bookings.models.booking_states import (
@@ -57,6 +58,7 @@ __all__ = [
     "LEAD_MINUTES",
     "LIVE",
     "AcceptedFinding",
+    "AccessRule",
     "BankOrder",
     "BankOrderLine",
     "Booking",

@@ -55,6 +55,7 @@ from bookings.operations.partner_commands import (
     unlock_at_partner,
 )
 from bookings.operations.payment_answers import secure_from_balance, take_answer, waiting_for_payment
+from bookings.operations.released_hours import tell_of_released_hours
 from bookings.operations.remote_sessions import (
     RemoteSessionId,
     RemoteSessionState,
@@ -148,6 +149,7 @@ __all__ = [
     "take_remote_answer",
     "take_response",
     "take_result",
+    "tell_of_released_hours",
     "undo",
     "unlock_at_partner",
     "vehicle_left",

@@ -13,14 +13,16 @@ from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.standing import Standing, standing
 from bookings.core.versions import Aspect
-from bookings.errors import PowerUnavailable, SlotTaken
+from bookings.errors import NO_ROOM, SlotTaken
 from bookings.models import Booking, BookingToken
 from bookings.operations import promise_power
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace, free_places
-from bookings.rules import configuration, energy_slots, quotes
+from bookings.operations.quotas_under_lock import allotted
+from bookings.rules import configuration, energy_slots, guest_hours, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.power import Supply
+from bookings.rules.quotas import Allotted
 from bookings.search import availability
 from depots.models import Evse
 from depots.periods import Period, spanning
@@ -98,9 +100,9 @@ def _standing(
 
 def best_place(
     booking: Booking, change: PlannedChange, pool: Sequence[Bay], ground: ChangeGround, asker: Asker
-) -> tuple[FreePlace[Bay], Supply]:
-    """Its own EVSE when that is free for the change and has the power, else the best other one; and what power there is.
-    Raises SlotTaken."""
+) -> tuple[FreePlace[Bay], Supply | Allotted]:
+    """Its own EVSE when that is free for the change and has the power, else the best other one; and what power there is,
+    for its customer. Raises SlotTaken."""
     taken = ground.standing.by_evse()
     free = free_places(
         pool, change.needs, change.period, booking.terms, now=asker.now, holder=booking.pk, taken=taken
@@ -108,13 +110,23 @@ def best_place(
     if not free:
         raise SlotTaken
     places = [_as_held(booking, change, place, ground) for place in free]
-    supply = _supply(booking, ground, places)
+    supply = allotted(
+        _supply(booking, ground, places), ground.configuration, ground.standing.taken, booking.fleet_id,
+        spanning(place.span for place in places) or change.period, booking_id=booking.pk, now=asker.now,
+    )  # fmt: skip
     own_first = sorted(places, key=lambda place: place.evse.pk != booking.evse_id)
     for place in own_first if len(places) > 1 else []:
-        with suppress(PowerUnavailable):
+        with suppress(*NO_ROOM):
             promise_power.watts_for(supply, booking, change, place, by=asker.by)
             return place, supply
     return own_first[0], supply  # the only one, or none has the power, which is found when it is promised
+
+
+def check_hours_then(booking: Booking, change: PlannedChange, there: Configuration, asker: Asker) -> None:
+    """For a change of time that does not only give some back. Raises OutsideGuestHours or OwnFleetFirst."""
+    if change.period != booking.period and not change.is_shorter(booking):
+        allowance = there.allowance(booking.fleet_id, now=asker.now)
+        guest_hours.check_hours(allowance, booking.terms, there.site, change.period, now=asker.now)
 
 
 def _as_held(
@@ -138,7 +150,7 @@ def bid_for(
     booking: Booking,
     change: PlannedChange,
     place: FreePlace[Any],
-    supply: Supply,
+    supply: Supply | Allotted,
     ground: ChangeGround,
     asker: Asker,
 ) -> Bid:

@@ -13,6 +13,8 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_depot, lock_ids
 from bookings.core.standing import Standing, standing
 from bookings.errors import (
+    NO_ROOM,
+    BookingError,
     DoesNotFit,
     NotOpenToYou,
     PowerUnavailable,
@@ -41,9 +43,10 @@ from bookings.operations.places import (
     sweep_holds,
     under_locks,
 )
+from bookings.operations.quotas_under_lock import allotted
 from bookings.operations.slot_request import SlotRequest
 from bookings.payments import booking_payments
-from bookings.rules import configuration, periods, quotes
+from bookings.rules import configuration, guest_hours, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import answers_until
 from bookings.rules.entitlement import (
@@ -54,6 +57,7 @@ from bookings.rules.entitlement import (
     own_vehicle,
 )
 from bookings.rules.power import Supply
+from bookings.rules.quotas import Allotted
 from bookings.rules.rearrangement import tightest_first
 from bookings.rules.terms import Terms
 from bookings.search import availability
@@ -151,7 +155,7 @@ def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
     terms = known.terms(request.option.pk, request.fleet.pk, now=now)
     bays = known.offers.get(request.option.pk, ())
     pool = frozenset([request.evse.pk] if request.evse else [bay.pk for bay in bays])
-    depot = terms.max_open_bookings is not None or bool(known.limits)
+    depot = terms.max_open_bookings is not None or known.is_shared
     slot = request.energy_slot(terms, known.site)
     reach = slot.longest if slot is not None else request.period
     return _Scope(pool, frozenset(known.fed_together(pool)), depot, reach)
@@ -259,7 +263,7 @@ def _until_charged(
     slot = request.energy_slot(terms, site)
     assert slot is not None  # it ends when charged
     reach = slot.longest.widened(availability.FAR, availability.FAR)
-    supply = Supply(ground.configuration.limits, standing.floors(reach))
+    supply = _left_to(request, ground, reach, now)
     vehicle_w, most_w = request.must_fit.max_power_w, terms.max_promise_w
 
     def promised_w(place: FreePlace[Bay]) -> int:
@@ -267,6 +271,8 @@ def _until_charged(
 
     period, suffices = until_charged.shortest(slot, pool, standing.by_evse(), promised_w, now=now)
     periods.check_period(terms, site, period, now=now)
+    allowance = ground.configuration.allowance(request.fleet.pk, now=now)
+    guest_hours.check_hours(allowance, terms, site, period, now=now)
     return replace(request, period=period), suffices
 
 
@@ -308,7 +314,7 @@ def _first_with_power(
     Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
     reaches over timeslots that no EVSE has together.
     """
-    promised = _promised(free, request, ground)
+    promised = _promised(free, request, ground, now)
     if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
         return promised[0]
     shown = _shown_power(pool, request, ground, now)
@@ -320,8 +326,11 @@ def _first_with_power(
 
 def _shown_power(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround, now: datetime) -> int:
     """What the calendar of the pool shows for the period, as far as the vehicle can use it."""
-    limits = ground.configuration.limits
-    shown = availability.shown_power(pool, request.period, ground.terms, limits=limits, now=now)
+    there, limits = ground.configuration, ground.configuration.limits
+    shown = availability.shown_power(
+        pool, request.period, ground.terms, allowance=there.allowance(request.fleet.pk, now=now),
+        limits=limits, now=now,
+    )  # fmt: skip
     return min(shown, request.must_fit.max_power_w or shown)
 
 
@@ -329,30 +338,46 @@ def _newcomer(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround,
     """For whom room is to be made, at the EVSE that wastes least first."""
     needs, is_pool = request.must_fit, request.power_w is None and len(pool) > 1
     return Newcomer(
-        tightest_first(pool, needs), needs, request.period, ground.terms, request.power_w,
+        tightest_first(pool, needs), needs, request.period, ground.terms, request.fleet.pk, request.power_w,
         least_w=cache(lambda: _shown_power(pool, request, ground, now) if is_pool else 0),
     )  # fmt: skip
 
 
 def _promised(
-    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: _BookingGround
+    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: _BookingGround, now: datetime
 ) -> list[tuple[FreePlace[Bay], int]]:
-    """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable."""
+    """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable,
+    QuotaReached or KeptForWalkIns."""
     spans = [place.span for place in free]
     within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
-    supply = Supply(ground.configuration.limits, ground.standing.floors(within))
+    supply = _left_to(request, ground, within, now)
     vehicle_w, most_w = request.must_fit.max_power_w, ground.terms.max_promise_w
-    promised, refused = [], []
+    promised: list[tuple[FreePlace[Bay], int]] = []
+    refused: list[BookingError] = []
     for place in free:
         try:
             watts = supply.promise(place.evse, place.span, request.power_w, vehicle_w, most_w=most_w)
-        except PowerUnavailable as short:
+        except NO_ROOM as short:
             refused.append(short)
         else:
             promised.append((place, watts))
     if not promised:
-        raise max(refused, key=lambda refusal: refusal.available_w)
+        raise max(refused, key=_watts_there)
     return promised
+
+
+def _left_to(
+    request: SlotRequest, ground: _BookingGround, within: Period, now: datetime
+) -> Supply | Allotted:
+    """The power that others and quotas leave in a span."""
+    there, standing = ground.configuration, ground.standing
+    supply = Supply(there.limits, standing.floors(within))
+    return allotted(supply, there, standing.taken, request.fleet.pk, within, now=now)
+
+
+def _watts_there(refusal: BookingError) -> int:
+    """How near it is to what was asked: what could have been promised; nothing where no power is what is missing."""
+    return refusal.available_w if isinstance(refusal, PowerUnavailable) else -1
 
 
 def _nearest(request: SlotRequest, now: datetime) -> Period | None:
@@ -364,8 +389,10 @@ def _nearest(request: SlotRequest, now: datetime) -> Period | None:
         return None
     terms, wish_w = there.terms(option_id, request.fleet.pk, now=now), request.power_w
     slot = request.energy_slot(terms, there.site)
-    wanted = request.period
+    wanted, allowance = request.period, there.allowance(request.fleet.pk, now=now)
     if slot is not None:
         supply = Supply.behind(there.limits, slot.longest, now=now)
         wanted = until_charged.length(slot, pool, supply, wish_w, request.must_fit.max_power_w)
-    return availability.nearest(terms, pool, wanted, limits=there.limits, wish_w=wish_w, now=now)
+    return availability.nearest(
+        terms, pool, wanted, allowance=allowance, limits=there.limits, wish_w=wish_w, now=now
+    )

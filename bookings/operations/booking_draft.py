@@ -15,7 +15,7 @@ from bookings.models import Booking, Enforcement, Vehicle
 from bookings.models.bookings import new_request_id
 from bookings.operations.places import candidates
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import energy_slots, periods
+from bookings.rules import energy_slots, guest_hours, periods
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.terms import Terms
 
@@ -53,6 +53,8 @@ def drafted(request: SlotRequest, configuration: Configuration, now: datetime) -
     if slot is not None:  # its end is found under the locks
         asked = replace(asked, period=slot.least)
     periods.check_period(terms, configuration.site, asked.period, now=now)
+    allowance = configuration.allowance(request.fleet.pk, now=now)
+    guest_hours.check_hours(allowance, terms, configuration.site, asked.period, now=now)
     pool = candidates(configuration.offers.get(option.pk, ()), asked.must_fit, asked.evse)
     return Draft(configuration, asked, pool, unsaved(asked, terms))
 

@@ -18,6 +18,7 @@ from bookings.operations.apply_change import (
     ChangeGround,
     best_place,
     bid_for,
+    check_hours_then,
     look,
     look_again,
     shown,
@@ -26,6 +27,7 @@ from bookings.operations.apply_change import (
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import Beside, FreePlace, ReachesFurther, sweep_holds, under_locks
+from bookings.operations.quotas_under_lock import check_walk_ins
 from bookings.payments import booking_payments
 from bookings.rules import configuration, energy_slots, periods, quotes
 from bookings.rules.charging_duration import EnergyAsked
@@ -84,6 +86,7 @@ def price_of_change(
     if slot is not None:
         change.period = change_length.length_of_change(booking, request, change, slot, ground, ask.asker)
     change_plan.check(booking, change, ask.asker.by, at=known.site, now=now)
+    check_hours_then(booking, change, known, ask.asker)
     pool = change_plan.pool(booking, request, change, ask.asker.by, known)
     place, supply = best_place(booking, change, pool, ground, ask.asker)
     return bid_for(booking, change, place, supply, ground, ask.asker).quote
@@ -119,7 +122,7 @@ def _locked(booking_id: int, request: ChangeRequest, also: Beside) -> tuple[Book
         return also.evse_ids.union(more, [row.evse_id] if row.evse_id else [])
 
     def binds(row: Booking) -> bool:
-        return row.is_ours and (also.depot or bool(known(row.depot_id).limits))
+        return row.is_ours and (also.depot or known(row.depot_id).is_shared)
 
     booking = lock_booking(booking_id, also=reach, depot=binds)
     return booking, _Locked(reach(booking), binds(booking))
@@ -149,6 +152,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
         request = request.lasting(change.period)
     change_plan.check(booking, change, asker.by, at=ground.configuration.site, now=asker.now)
+    check_hours_then(booking, change, ground.configuration, asker)
     pool = change_plan.pool(booking, request, change, asker.by, ground.configuration)
     if not _is_undecided(booking, waiting, asker.by):
         request_log.decline(booking, waiting, "Replaced by a later change.", actor=asker.actor, now=asker.now)
@@ -168,6 +172,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     elif waiting is not None:  # another change, for which more may be secured
         booking_payments.fit(booking, booking.quote, now=asker.now)
     if waits:
+        _check_walk_ins(booking, place, ground, asker.now)
         _keep_beside(booking, change, place, bid, asker)
     else:
         write(booking, change, place, bid, ground, asker)
@@ -206,7 +211,7 @@ def _checked(
     process knew, an ask that waits and asks for more, or holds that ran out, which keep power from their neighbours."""
     ground = look(booking, change.period, locked.evse_ids, now)
     needed = change_plan.reach(booking, request, ground.configuration) | ground.standing.overdue()
-    if not needed <= locked.evse_ids or (ground.configuration.limits and not locked.depot):
+    if not needed <= locked.evse_ids or (ground.configuration.is_shared and not locked.depot):
         raise ReachesFurther(needed)
     return ground
 
@@ -297,7 +302,10 @@ def _nearest(booking_id: int, request: ChangeRequest, by: str, now: datetime) ->
     if slot is not None:
         supply = Supply.behind(there.limits, slot.longest, without=known.pk, now=now)
         change.period = until_charged.length(slot, pool, supply, wish_w, change.needs.max_power_w)
-    return availability.nearest(known.terms, pool, change.period, limits=there.limits, wish_w=wish_w, now=now)
+    return availability.nearest(
+        known.terms, pool, change.period, allowance=there.allowance(known.fleet_id, now=now),
+        limits=there.limits, wish_w=wish_w, without=known.pk, now=now,
+    )  # fmt: skip
 
 
 def _longest(known: Booking) -> Period | None:
@@ -311,6 +319,17 @@ def _longest(known: Booking) -> Period | None:
     latest = spans[0].starts_at - known.terms.tail
     ends_at = periods.aligned_down(latest, known.terms.slot_step_min, known.depot)
     return Period(known.starts_at, ends_at) if ends_at > known.ends_at else None
+
+
+def _check_walk_ins(booking: Booking, place: FreePlace[Bay], ground: ChangeGround, now: datetime) -> None:
+    """The place that is kept for the change is taken beside the booking's own, unless it is at the same EVSE. Raises
+    KeptForWalkIns."""
+    beside = [
+        row
+        for row in ground.standing.taken
+        if row.holder != booking.pk or (row.kind == Occupancy.Kind.BOOKING and row.evse_id != place.evse.pk)
+    ]
+    check_walk_ins(ground.configuration, beside, place.evse.pk, place.span, now=now)
 
 
 def _keep_beside(

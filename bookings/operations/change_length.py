@@ -8,6 +8,7 @@ from bookings.operations import change_plan, until_charged
 from bookings.operations.apply_change import Asker, ChangeGround
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
+from bookings.operations.quotas_under_lock import allotted
 from bookings.rules import permissions
 from bookings.rules.charging_duration import Charging
 from bookings.rules.energy_slots import EnergySlot, partners_slot
@@ -48,7 +49,11 @@ def length_of_change(
     permissions.check_change(booking, by=asker.by, now=asker.now)
     pool = change_plan.pool(booking, request, change, asker.by, ground.configuration)
     reach = slot.longest.widened(availability.FAR, availability.FAR)
-    supply = Supply(ground.configuration.limits, ground.standing.floors(reach, without=booking.pk))
+    there, standing = ground.configuration, ground.standing
+    supply = allotted(
+        Supply(there.limits, standing.floors(reach, without=booking.pk)), there, standing.taken,
+        booking.fleet_id, reach, booking_id=booking.pk, now=asker.now,
+    )  # fmt: skip
     wish_w = change.power_w or booking.wished_power_w
     vehicle_w, most_w = change.needs.max_power_w, booking.terms.max_promise_w
     taken = ground.standing.by_evse()

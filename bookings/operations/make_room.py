@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from django.db import connection
@@ -18,11 +19,12 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_bookings
 from bookings.core.standing import Standing, Taken, standing
 from bookings.core.versions import Aspect
-from bookings.errors import PowerUnavailable, SlotTaken
+from bookings.errors import NO_ROOM, KeptForWalkIns, SlotTaken
 from bookings.models import Booking, Closure, Occupancy
 from bookings.operations import request_log
 from bookings.operations.apply_change import shown
 from bookings.operations.places import Beside, FreePlace, ReachesFurther
+from bookings.operations.quotas_under_lock import allotted, check_walk_ins, fleets_of
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.fit import Needs
 from bookings.rules.movable import may_be_moved
@@ -47,6 +49,7 @@ class Newcomer:
     needs: Needs
     period: Period
     terms: Terms
+    fleet_id: int
     wish_w: int | None = None
     least_w: Callable[[], int] = lambda: 0
     holder: int | None = None
@@ -145,17 +148,22 @@ class _Ground:
         here = [row.span for row in rows if row.evse_id == plan.evse_id]
         span = occupancy.occupied_span(comer.period, comer.terms, here, now=now)
         bay = self.there.bays[plan.evse_id]
-        floors = _floors(rows)
+        supply = allotted(
+            Supply(self.there.limits, _floors(rows)), self.there, self.rows_after(plan, None), comer.fleet_id,
+            span, booking_id=comer.holder, fleets=self.fleets, now=now,
+        )  # fmt: skip
         try:
-            watts = Supply(self.there.limits, floors).promise(
+            watts = supply.promise(
                 bay, span, comer.wish_w, comer.needs.max_power_w, most_w=comer.terms.max_promise_w
             )
-        except PowerUnavailable:
+        except NO_ROOM:
             return None
         if watts < comer.least_w():
             return None
         own = Floor(plan.evse_id, span, watts)
         if not all(self._keeps_power(holder, rows, own) for holder in plan.moves):
+            return None
+        if not all(self._leaves_walk_ins(holder, rows, own, now) for holder in plan.moves):
             return None
         return Place(FreePlace(bay, span), watts)
 
@@ -167,6 +175,22 @@ class _Ground:
         return moved.power_w <= min(
             bay.max_power_w, Supply(self.there.limits, others).lowest(bay, moved.span).most_w
         )
+
+    def _leaves_walk_ins(self, holder: int, rows: Sequence[Taken], newcomer: Floor, now: datetime) -> bool:
+        """Whether one that is moved takes none of the EVSEs that are kept free where it goes."""
+        moved = next(row for row in rows if row.holder == holder)
+        comes = moved._replace(evse_id=newcomer.evse_id, span=newcomer.span, holder=0)
+        others = [*(row for row in rows if row.holder != holder), comes]
+        try:
+            check_walk_ins(self.there, others, moved.evse_id, moved.span, fleets=self.fleets, now=now)
+        except KeptForWalkIns:
+            return False
+        return True
+
+    @cached_property
+    def fleets(self) -> Mapping[int, int]:
+        """Whose bookings stand there, by holder."""
+        return fleets_of(self.standing.taken)
 
     def why_full(self, comer: Newcomer) -> str:
         """What stands in the way, for people: of others no more than that it is taken."""

@@ -13,8 +13,8 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.core.standing import Taken
 from bookings.errors import (
+    NO_ROOM,
     DoesNotFit,
-    PowerUnavailable,
     RequestIdInUse,
     SlotTaken,
     TokenElsewhere,
@@ -141,8 +141,8 @@ def under_locks(nearest: Callable[[], Period | None], act: Callable[[Beside], Bo
 
 @contextmanager
 def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
-    """Around a whole operation: constraints speak as our errors, and a slot that is taken, or without power, says what is
-    nearest.
+    """Around a whole operation: constraints speak as our errors, and a slot that is taken, or without power or quota, says
+    what is nearest.
 
     That is asked only then, after the transaction.
     """
@@ -158,7 +158,7 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
             }
         ):
             yield
-    except (SlotTaken, PowerUnavailable) as refusal:
+    except (SlotTaken, *NO_ROOM) as refusal:
         refusal.nearest = refusal.nearest or nearest()
         raise
 

@@ -11,18 +11,24 @@ from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace
 from bookings.rules.configuration import Bay
 from bookings.rules.power import Supply
+from bookings.rules.quotas import Allotted
 from depots.models import Evse
 from depots.periods import Period
 
 
 def watts_for(
-    supply: Supply, booking: Booking, change: PlannedChange, place: FreePlace[Any], *, by: str
+    supply: Supply | Allotted,
+    booking: Booking,
+    change: PlannedChange,
+    place: FreePlace[Any],
+    *,
+    by: str,
 ) -> int:
     """What a changed booking is promised at a place, out of what the others leave there.
 
     A wish, new or old, is kept or refused; without one the default of the new place and time holds. What the depot does is
     never refused for power alone: a manager is asked before it lowers a promise, a rescue keeps as much as there is.
-    Raises PowerUnavailable or LowerPower.
+    Raises PowerUnavailable, LowerPower, QuotaReached or KeptForWalkIns.
     """
     target, span = place.evse, place.span
     if change.kept_w is not None:
@@ -50,7 +56,7 @@ def watts_left(booking: Booking, there: Evse, span: Period, *, now: datetime) ->
 
 
 def _asked_of_manager(
-    supply: Supply, booking: Booking, target: Evse | Bay, span: Period, change: PlannedChange
+    supply: Supply | Allotted, booking: Booking, target: Evse | Bay, span: Period, change: PlannedChange
 ) -> int:
     if booking.wished_power_w is not None:
         watts = _as_much_as_there_is(supply, booking, target, span, change, booking.wished_power_w)
@@ -65,7 +71,12 @@ def _asked_of_manager(
 
 
 def _as_much_as_there_is(
-    supply: Supply, booking: Booking, target: Evse | Bay, span: Period, change: PlannedChange, wanted_w: int
+    supply: Supply | Allotted,
+    booking: Booking,
+    target: Evse | Bay,
+    span: Period,
+    change: PlannedChange,
+    wanted_w: int,
 ) -> int:
     """As much of what is wanted as a wish could get there, and no less than without one. Raises PowerUnavailable."""
     most_w = booking.terms.max_promise_w

@@ -13,70 +13,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
 
-from bookings.models import BookingOption, ExternalLimit, PaymentTerms, Tariff, TermsOverride
+from bookings.models import (
+    AccessRule,
+    BookingOption,
+    ExternalLimit,
+    PaymentTerms,
+    Tariff,
+    TermsOverride,
+)
 from bookings.rules import precedence
+from bookings.rules.allowance import UNBOUND, Allowance, allowance_of_guest, allowance_of_own_fleet
 from bookings.rules.power import fed_by
 from bookings.rules.power_profile import Limit, Reduction, binding
+from bookings.rules.sites import Bay, Site, bay_of, site_of
 from bookings.rules.tariff_bindings import NO_TARIFFS, Binding, Owner, Tariffs, bindings_of
 from bookings.rules.terms import Terms, WalkIn
-from depots import opening
-from depots.models import Agreement, ConfigurationVersion, Depot, Evse, OpeningHours
+from depots.models import Agreement, ConfigurationVersion, Depot, Evse
 from depots.periods import Period
 
-Of = TypeVar("Of", Evse, Agreement)
+__all__ = ["Bay", "Configuration", "Site"]
+
+Of = TypeVar("Of", Evse, Agreement, AccessRule)
 
 # So many depots are kept; one has a few kilobytes.
 MOST_KEPT = 5_000
-
-
-@dataclass(frozen=True)
-class Site:
-    """A depot of ours as far as time is concerned; no hours at all means always open."""
-
-    pk: int
-    operator_id: int
-    time_zone: str
-    charging_when_closed: bool
-    hours: tuple[OpeningHours, ...]
-    is_mirror: bool = False
-
-    @cached_property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
-
-    def is_open(self, period: Period) -> bool:
-        return opening.is_open(self.hours, self.zone, period, charging_when_closed=self.charging_when_closed)
-
-    def open_spans(self, within: Period) -> list[Period]:
-        return opening.open_spans(self.hours, self.zone, within)
-
-
-@dataclass(frozen=True)
-class Bay:
-    """An EVSE as far as it is configured, not withdrawn; see depots.models.Evse for the units."""
-
-    pk: int
-    depot: Site
-    uid: str
-    max_power_w: int
-    plugs: frozenset[str]
-    vehicle_types: frozenset[str]
-    max_vehicle_length_cm: int | None
-    max_vehicle_width_cm: int | None
-    max_vehicle_height_cm: int | None
-    max_vehicle_weight_kg: int | None
-    drive_through: bool
-    dangerous_goods_allowed: bool
-    refrigeration_outlet: bool
-
-    def __str__(self) -> str:
-        return self.uid
-
-    @property
-    def depot_id(self) -> int:
-        return self.depot.pk
 
 
 class OptionName(NamedTuple):
@@ -93,7 +54,7 @@ class Configuration:
     `offers` has the EVSEs of each option that is not withdrawn, by option id, in their order, `names` what it is called;
     `pools` has those of withdrawn options as well, among which bookings made before may still be moved.
     `terms_overrides` stand broadest first, `bindings` are tariffs by owner and kind, `payment_terms`
-    by agreement. None for a version is a copy that must
+    by agreement, `access_rules` as they were set. None for a version is a copy that must
     not be kept.
     """
 
@@ -109,10 +70,14 @@ class Configuration:
     terms_overrides: tuple[TermsOverride, ...]
     bindings: Mapping[tuple[Owner, Tariff.Kind], tuple[Binding, ...]]
     payment_terms: Mapping[int, PaymentTerms]
+    access_rules: tuple[AccessRule, ...] = ()
     _asked: dict[tuple[int, int | None, frozenset[int]], precedence.AskedBindings] = field(
         default_factory=dict, compare=False, repr=False
     )
     _terms: dict[tuple[int, frozenset[int]], Terms] = field(default_factory=dict, compare=False, repr=False)
+    _allowed: dict[tuple[int, frozenset[int]], Allowance] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def offers_to(self, option_id: int, fleet_id: int, *, now: datetime) -> bool:
         """Whether the option can be booked by this fleet or partner network."""
@@ -146,6 +111,42 @@ class Configuration:
             rows = [row for row in self.terms_overrides if precedence.holds(row, option_id, agreement_ids)]
             self._terms[key] = Terms.resolve(rows)
         return self._terms[key]
+
+    def allowance(self, fleet_id: int, *, now: datetime) -> Allowance:
+        """When, and for how much at once, a fleet or partner network may book here now."""
+        return self.allowance_under(self.agreed(fleet_id, now), fleet_id)
+
+    def allowance_under(self, agreement_ids: frozenset[int], fleet_id: int) -> Allowance:
+        """The same for whoever is admitted by these agreements."""
+        if fleet_id == self.site.operator_id:
+            return self._own_allowance
+        key = (fleet_id, agreement_ids)
+        if key not in self._allowed:
+            agreed = [one for one in self.agreements if one.pk in agreement_ids]
+            self._allowed[key] = allowance_of_guest(
+                self.access_rules, agreed, fleet_id, self._own_allowance,
+                operator_id=self.site.operator_id, evses=len(self.bays),
+            )  # fmt: skip
+        return self._allowed[key]
+
+    @cached_property
+    def _own_allowance(self) -> Allowance:
+        if not self.access_rules:
+            return UNBOUND
+        pools = {pk: [bay.pk for bay in bays] for pk, bays in self.offers.items()}
+        return allowance_of_own_fleet(self.access_rules, self.site.operator_id, pools, self.bays)
+
+    @cached_property
+    def counts_places(self) -> bool:
+        """Whether what is booked at one EVSE may leave less of the others, by quotas: then whoever books locks the depot."""
+        return any(
+            rule.kind in {AccessRule.Kind.QUOTA, AccessRule.Kind.WALK_IN} for rule in self.access_rules
+        )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether who takes or moves a place locks the depot: a limit of power can bind, or places are counted."""
+        return bool(self.limits) or self.counts_places
 
     def tariffs_for(self, option_id: int, evse_id: int | None, fleet_id: int, *, at: datetime) -> Tariffs:
         """Which tariffs hold at a moment for a customer's booking of an option, at an EVSE where it is known."""
@@ -182,8 +183,10 @@ class Configuration:
         return bays[0].pk if len(bays) == 1 else None
 
     def fed_together(self, evse_ids: Collection[int]) -> set[int]:
-        """The EVSEs that share a limit with one of these, by id."""
+        """The EVSEs that share a limit of power with one of these, or a quota, by id."""
         asked = set(evse_ids)
+        if self.counts_places and asked & self.bays.keys():
+            return set(self.bays)
         return {pk for limit in self.limits if asked & limit.feeds.keys() for pk in limit.feeds}
 
     def interchangeable(self, evse_ids: Collection[int]) -> set[int]:
@@ -279,14 +282,15 @@ def _versions(depot_ids: Set[int]) -> dict[int, int]:
 
 def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configuration]:
     depots = list(Depot.objects.filter(pk__in=depot_ids).prefetch_related("opening_hours"))
-    sites = {depot.pk: _site(depot) for depot in depots}
+    sites = {depot.pk: site_of(depot) for depot in depots}
     evses = Evse.objects.filter(depot__in=depot_ids, is_withdrawn=False).select_related("charger", "depot")
     rows = _by_depot(evses.prefetch_related("connectors").order_by("pk"))
-    bays = {pk: {evse.pk: _bay(evse, sites[pk]) for evse in here} for pk, here in rows.items()}
+    bays = {pk: {evse.pk: bay_of(evse, sites[pk]) for evse in here} for pk, here in rows.items()}
     options = _options(depot_ids)
     agreements = _by_depot(Agreement.objects.filter(depot__in=depot_ids))
     paying = PaymentTerms.objects.filter(agreement__depot__in=depot_ids)
     payment_terms = {row.agreement_id: row for row in paying}
+    access_rules = _by_depot(AccessRule.objects.filter(depot__in=depot_ids).order_by("pk"))
     terms = precedence.terms_of_depots(depot_ids)
     reductions = _reductions(depot_ids)
     bound = bindings_of(depot_ids)
@@ -312,6 +316,7 @@ def _read(depot_ids: Set[int], versions: Mapping[int, int]) -> dict[int, Configu
                 for one in agreements.get(depot.pk, ())
                 if one.pk in payment_terms
             },
+            access_rules=tuple(access_rules.get(depot.pk, ())),
             terms_overrides=tuple(terms[depot.pk]),
             bindings=_by_owner(bound[depot.pk]),
         )
@@ -361,32 +366,3 @@ def _by_owner(bindings: Iterable[Binding]) -> dict[tuple[Owner, Tariff.Kind], tu
     for one in bindings:
         found.setdefault((one.owner, one.kind), []).append(one)
     return {key: tuple(here) for key, here in found.items()}
-
-
-def _site(depot: Depot) -> Site:
-    return Site(
-        pk=depot.pk,
-        operator_id=depot.operator_id,
-        time_zone=depot.time_zone,
-        charging_when_closed=depot.charging_when_closed,
-        hours=tuple(depot.opening_hours.all()),
-        is_mirror=depot.is_mirror,
-    )
-
-
-def _bay(evse: Evse, site: Site) -> Bay:
-    return Bay(
-        pk=evse.pk,
-        depot=site,
-        uid=evse.uid,
-        max_power_w=evse.max_power_w,
-        plugs=frozenset(evse.plugs),
-        vehicle_types=frozenset(evse.vehicle_types),
-        max_vehicle_length_cm=evse.max_vehicle_length_cm,
-        max_vehicle_width_cm=evse.max_vehicle_width_cm,
-        max_vehicle_height_cm=evse.max_vehicle_height_cm,
-        max_vehicle_weight_kg=evse.max_vehicle_weight_kg,
-        drive_through=evse.drive_through,
-        dangerous_goods_allowed=evse.dangerous_goods_allowed,
-        refrigeration_outlet=evse.refrigeration_outlet,
-    )

@@ -10,11 +10,14 @@ from django.db import connection
 
 from bookings.models import Booking, BookingOption, Occupancy
 from bookings.rules import periods, power
+from bookings.rules.allowance import UNBOUND, Allowance
 from bookings.rules.configuration import Bay
 from bookings.rules.power import Supply
 from bookings.rules.power_profile import Limit, Power
+from bookings.rules.quotas import Allotted
 from bookings.rules.terms import LONGEST_EARLY_START, LONGEST_TAIL, Terms
 from bookings.search import timeslots
+from bookings.search.allotments import Allotments
 from bookings.search.timeslots import Timeslot
 from depots.models import Evse
 from depots.periods import Period, united
@@ -85,39 +88,54 @@ def calendar(
     within: Period,
     terms: dict[int, Terms],
     *,
+    allowances: Mapping[int, Allowance] | None = None,
     limits: Sequence[Limit] | None = None,
     now: datetime,
 ) -> dict[int, list[Timeslot]]:
     """The free timeslots of several options by option id, in order, as `timeslots` cuts them. Constant number of queries.
 
-    `terms` holds the resolved terms by option id, `limits` those of power at their depots, where they are known. Any
-    period on the step that fits in a timeslot can be booked; of a pooled option without a change of EVSE.
+    `terms` holds the resolved terms by option id, `allowances` what the asker may have of each depot, by its id, `limits`
+    those of power there, where they are known. Any period on the step that fits in a timeslot can be booked; of a pooled
+    option without a change of EVSE.
     """
-    found = calendars({(option, terms[option.pk]) for option in options}, within, limits=limits, now=now)
-    return {option_id: slots for (option_id, _), slots in found.items()}
+    allowed = allowances or {}
+    wanted = {(option, terms[option.pk], allowed.get(option.depot_id, UNBOUND)) for option in options}
+    found = calendars(wanted, within, limits=limits, now=now)
+    return {option_id: slots for (option_id, *_), slots in found.items()}
 
 
 def calendars(
-    wanted: Collection[tuple[BookingOption, Terms]],
+    wanted: Collection[tuple[BookingOption, Terms, Allowance]],
     within: Period,
     *,
     limits: Sequence[Limit] | None = None,
     now: datetime,
-) -> dict[tuple[int, Terms], list[Timeslot]]:
-    """The same of options on several terms each, by option id and terms, all read at once."""
-    evses = {option.pk: list(option.evses.all()) for option, _ in wanted}
+) -> dict[tuple[int, Terms, Allowance], list[Timeslot]]:
+    """The same of options on several terms each, for whom different things are allowed, all read at once."""
+    evses = {option.pk: list(option.evses.all()) for option, *_ in wanted}
     time = _Time(
-        {e.pk: e for group in evses.values() for e in group}.values(), within, limits=limits, now=now
-    )
-    return {(option.pk, terms): time.slots(evses[option.pk], terms) for option, terms in wanted}
+        {e.pk: e for group in evses.values() for e in group}.values(), within, limits=limits,
+        counting={option.depot_id for option, _, allowed in wanted if allowed.quotas}, now=now,
+    )  # fmt: skip
+    return {
+        (option.pk, terms, allowed): time.slots(evses[option.pk], terms, allowed)
+        for option, terms, allowed in wanted
+    }
 
 
 def shown_power(
-    evses: Sequence[Evse | Bay], period: Period, terms: Terms, *, limits: Sequence[Limit], now: datetime
+    evses: Sequence[Evse | Bay],
+    period: Period,
+    terms: Terms,
+    *,
+    allowance: Allowance = UNBOUND,
+    limits: Sequence[Limit],
+    now: datetime,
 ) -> int:
     """What the calendar of a pool of these EVSEs shows for a period now: the lowest of its timeslots', in watts."""
     ahead = Period(now, now + timedelta(days=terms.horizon_days + 1))
-    slots = _Time(evses, ahead, limits=limits, now=now).slots(evses, terms)
+    counting = {evse.depot_id for evse in evses} if allowance.quotas else set()
+    slots = _Time(evses, ahead, limits=limits, counting=counting, now=now).slots(evses, terms, allowance)
     return min((slot.min_power_w for slot in slots if slot.period.overlaps(period)), default=0)
 
 
@@ -126,18 +144,25 @@ def nearest(
     evses: Collection[Evse | Bay],
     wanted: Period,
     *,
+    allowance: Allowance = UNBOUND,
     limits: Sequence[Limit],
     now: datetime,
     wish_w: int | None = None,
+    without: int | None = None,
 ) -> Period | None:
-    """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, and in which the
-    wish, or at least something, can be promised. `limits` are those of power at their depot."""
+    """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, that the allowance
+    has room for, and in which the wish, or at least something, can be promised. `limits` are those of power at their depot,
+    `without` is a booking that does not count towards quotas."""
+    if not evses:
+        return None
     reach = wanted.widened(FAR, FAR)
     free = free_periods([evse.pk for evse in evses], reach, now=now)
-    supply = Supply.behind(limits, reach, now=now)
+    counting = {evse.depot_id for evse in evses} if allowance.quotas else set()
+    allotments = Allotments(Supply.behind(limits, reach, now=now), counting, reach, without=without, now=now)
     return nearest_in(
-        terms, [(evse, free[evse.pk]) for evse in evses], wanted, supply=supply, wish_w=wish_w, now=now
-    )
+        terms, [(evse, free[evse.pk]) for evse in evses], wanted, allowance=allowance,
+        supply=allotments.left_to(allowance, next(iter(evses))), wish_w=wish_w, now=now,
+    )  # fmt: skip
 
 
 def nearest_in(
@@ -145,7 +170,8 @@ def nearest_in(
     free: Collection[tuple[Evse | Bay, list[Period]]],
     wanted: Period,
     *,
-    supply: Supply,
+    allowance: Allowance = UNBOUND,
+    supply: Supply | Allotted,
     wish_w: int | None = None,
     now: datetime,
     not_before: datetime | None = None,
@@ -161,7 +187,7 @@ def nearest_in(
     ):
         if best is not None and apart > best[0]:
             break
-        for span in _promising(terms, evse, [gap], supply, wish_w, now, earliest):
+        for span in _promising(terms, evse, [gap], allowance, supply, wish_w, now, earliest):
             if (found := _closest(terms, evse, span, wanted)) is not None:
                 one = (abs(found.starts_at - wanted.starts_at), number, found)
                 best = one if best is None else min(best, one)
@@ -183,26 +209,31 @@ class _Time:
         within: Period,
         *,
         limits: Sequence[Limit] | None = None,
+        counting: Collection[int] = (),
         now: datetime,
     ) -> None:
+        """`counting` names the depots at which somebody's quotas count, by id: one query more."""
         # What is occupied reaches past the span that is asked for.
         reach = within.widened(FAR, FAR)
         self._free = free_periods({evse.pk for evse in evses}, reach, now=now)
         if limits is None:
             limits = power.limits_at({evse.depot_id for evse in evses})
-        self._supply = Supply.behind(limits, reach, now=now)
+        self._allotments = Allotments(Supply.behind(limits, reach, now=now), counting, reach, now=now)
         self._within, self._now = within, now
 
-    def slots(self, evses: Sequence[Evse | Bay], terms: Terms) -> list[Timeslot]:
-        runs = [list(self._runs(terms, evse)) for evse in evses]
+    def slots(
+        self, evses: Sequence[Evse | Bay], terms: Terms, allowance: Allowance = UNBOUND
+    ) -> list[Timeslot]:
+        runs = [list(self._runs(terms, evse, allowance)) for evse in evses]
         if len(runs) == 1:
             return [slot for run in runs[0] for slot in run]
         return timeslots.pooled(runs, terms, evses[0].depot) if evses else []
 
-    def _runs(self, terms: Terms, evse: Evse | Bay) -> Iterator[timeslots.Run]:
+    def _runs(self, terms: Terms, evse: Evse | Bay, allowance: Allowance) -> Iterator[timeslots.Run]:
         """An EVSE's time that can be booked, in the parts of it that steps count through."""
-        pieces, shortest = self._supply.pieces(evse), timedelta(minutes=terms.min_duration_min)
-        for gap, span in _bookable(terms, evse, self._free[evse.pk], now=self._now):
+        pieces = self._allotments.left_to(allowance, evse).pieces(evse)
+        shortest = timedelta(minutes=terms.min_duration_min)
+        for gap, span in _bookable(terms, evse, self._free[evse.pk], allowance, now=self._now):
             cut = span.intersection(self._within)
             for part in periods.on_step(cut, terms.slot_step_min, evse.depot) if cut else []:
                 if part.duration >= shortest:
@@ -213,7 +244,8 @@ def _promising(
     terms: Terms,
     evse: Evse | Bay,
     free: Iterable[Period],
-    supply: Supply,
+    allowance: Allowance,
+    supply: Supply | Allotted,
     wish_w: int | None,
     now: datetime,
     earliest: datetime,
@@ -221,9 +253,11 @@ def _promising(
     """The bookable spans of an EVSE in which the wish, or at least something, can be promised throughout."""
     if not supply.is_limited(evse):
         if wish_w is None or wish_w <= min(evse.max_power_w, terms.max_promise_w or evse.max_power_w):
-            yield from (span for _, span in _bookable(terms, evse, free, now=now, not_before=earliest))
+            yield from (
+                span for _, span in _bookable(terms, evse, free, allowance, now=now, not_before=earliest)
+            )
         return
-    for gap, span in _bookable(terms, evse, free, now=now, not_before=earliest):
+    for gap, span in _bookable(terms, evse, free, allowance, now=now, not_before=earliest):
         if _suffices(supply.lowest(evse, gap), terms, wish_w):
             yield span
             continue
@@ -241,13 +275,14 @@ def _bookable(
     terms: Terms,
     evse: Evse | Bay,
     free: Iterable[Period],
+    allowance: Allowance = UNBOUND,
     *,
     now: datetime,
     not_before: datetime | None = None,
 ) -> Iterator[tuple[Period, Period]]:
     """What of an EVSE's free time a booking may fill, each with the gap it lies in: on the step, after the lead time (and
-    `not_before`), within the horizon, while open, and ending early enough for late stop or turnaround; at least the shortest
-    slot."""
+    `not_before`), within the horizon, while open to who asks, and ending early enough for late stop or turnaround; at least
+    the shortest slot."""
     step, depot = terms.slot_step_min, evse.depot
     earliest = periods.first_start(terms, depot, now)
     earliest = max(earliest, not_before) if not_before else earliest
@@ -258,14 +293,19 @@ def _bookable(
         if ends_at - starts_at < timedelta(minutes=terms.min_duration_min):
             continue
         since = max(gap.starts_at, min(now, starts_at))
-        for span in _while_open(terms, evse, Period(starts_at, ends_at)):
+        for span in _while_open(terms, evse, Period(starts_at, ends_at), allowance, now):
             yield Period(since, gap.ends_at), span
 
 
-def _while_open(terms: Terms, evse: Evse | Bay, span: Period) -> list[Period]:
+def _while_open(
+    terms: Terms, evse: Evse | Bay, span: Period, allowance: Allowance, now: datetime
+) -> list[Period]:
     """Each stretch of opening hours by itself: a slot that bridges a closed night can be booked where the depot charges
     when closed, but not every period in such a stretch could, so it is no timeslot."""
     spans = evse.depot.open_spans(span)
+    if not allowance.is_always:
+        zone = evse.depot.zone
+        spans = [part for one in spans for part in allowance.open_spans(one, zone, now=now)]
     return spans if spans == [span] else _trimmed(terms, evse, spans)
 
 

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Prefetch
 
-from bookings.errors import BookingError, DoesNotFit, NotAligned, PowerUnavailable, SlotTaken
+from bookings.errors import NO_ROOM, BookingError, DoesNotFit, NotAligned, SlotTaken
 from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
-from bookings.rules import configuration, fit, periods, quotes
+from bookings.rules import configuration, fit, guest_hours, periods, quotes
+from bookings.rules.allowance import UNBOUND, Allowance
 from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.fit import Needs
 from bookings.rules.partner_prices import PartnerPrices, partners_power_w
@@ -22,6 +23,7 @@ from bookings.rules.quotes import Quote
 from bookings.rules.reservations import kept_before
 from bookings.rules.terms import Terms
 from bookings.search import availability, told_slots, trouble
+from bookings.search.allotments import Allotments
 from bookings.search.asked_elsewhere import asked_elsewhere
 from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
 from bookings.search.told_evses import free_now, is_told, told_evses
@@ -174,8 +176,10 @@ class _OwnOffers:
             for known in {id(o.known): o.known for o in self._candidates}.values()
             for limit in known.limits
         ]
-        within = spanning(reach.values())
-        self._supply = Supply.behind(limits, within, now=search.now) if within else Supply([], [])
+        within = spanning(reach.values()) or Period(search.now, search.now + availability.FAR)
+        supply = Supply.behind(limits, within, now=search.now)
+        counting = {one.evse.depot.pk for one in self._candidates if self._allowance(one).quotas}
+        self._allotments = Allotments(supply, counting, within, now=search.now)
         self._live = _live(
             one for one in self._candidates if search.with_live or trouble.is_soon(one.period, now=search.now)
         )
@@ -183,6 +187,9 @@ class _OwnOffers:
         self._quotes: dict[Any, Quote | None] = {}
         self._paying: dict[int, PaymentTerms | None] = {}
         self._first: dict[tuple[int, Terms], Period] = {}
+
+    def _allowance(self, one: _Candidate) -> Allowance:
+        return one.known.allowance(self._search.fleet.pk, now=self._search.now)
 
     def offers(self) -> list[SlotOffer]:
         return [self._offer(one) for one in self._candidates]
@@ -196,7 +203,7 @@ class _OwnOffers:
         if refusal is None:
             try:
                 watts = self._promise(one, terms)
-            except PowerUnavailable as short:
+            except NO_ROOM as short:
                 refusal = short
                 refusal.nearest = self._nearest(one, terms)
         return SlotOffer(
@@ -238,9 +245,10 @@ class _OwnOffers:
 
     def _against_terms(self, one: _Candidate, terms: Terms) -> BookingError | None:
         """The same for all EVSEs of a depot that are booked under the same terms."""
-        key = (one.evse.depot.pk, terms)
+        key, allowance = (one.evse.depot.pk, terms), self._allowance(one)
         if key not in self._refusals:
-            self._refusals[key] = _against_terms(terms, one.evse.depot, one.period, now=self._search.now)
+            found = _against_terms(terms, one.evse.depot, one.period, allowance, now=self._search.now)
+            self._refusals[key] = found
         return self._refusals[key]
 
     def _promise(self, one: _Candidate, terms: Terms) -> int:
@@ -248,15 +256,17 @@ class _OwnOffers:
         gap = next(gap for gap in self._free[evse.pk] if gap.contains(starts_at))
         since = max(starts_at - terms.early_start, gap.starts_at, min(self._search.now, starts_at))
         span, most_w = Period(since, one.period.ends_at + terms.tail), terms.max_promise_w
+        left = self._allotments.left_to(self._allowance(one), one.evse)
         if self._search.min_power_w is not None:
-            self._supply.promise(evse, span, self._search.min_power_w, None, most_w=most_w)
-        return self._supply.promise(evse, span, None, needs.max_power_w, most_w=most_w)
+            left.promise(evse, span, self._search.min_power_w, None, most_w=most_w)
+        return left.promise(evse, span, None, needs.max_power_w, most_w=most_w)
 
     def _nearest(self, one: _Candidate, terms: Terms) -> Period | None:
+        search, allowance = self._search, self._allowance(one)
         return availability.nearest_in(
-            terms, [(one.evse, self._free[one.evse.pk])], one.period, supply=self._supply,
-            wish_w=self._search.min_power_w, now=self._search.now,
-            not_before=one.period.starts_at if self._search.patience is not None else None,
+            terms, [(one.evse, self._free[one.evse.pk])], one.period, allowance=allowance,
+            supply=self._allotments.left_to(allowance, one.evse), wish_w=search.min_power_w, now=search.now,
+            not_before=one.period.starts_at if search.patience is not None else None,
         )  # fmt: skip
 
     def _quote(self, one: _Candidate, watts: int) -> Quote | None:
@@ -399,10 +409,12 @@ def _nearest_told(
 
 
 def _against_terms(
-    terms: Terms, depot: Depot | Site, period: Period, *, now: datetime
+    terms: Terms, depot: Depot | Site, period: Period, allowance: Allowance = UNBOUND, *, now: datetime
 ) -> BookingError | None:
     try:
         periods.check_period(terms, depot, period, now=now)
+        if isinstance(depot, Site):
+            guest_hours.check_hours(allowance, terms, depot, period, now=now)
     except BookingError as refusal:
         return refusal
     return None

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
@@ -150,8 +150,7 @@ class OpeningHours(models.Model):
 
     def on(self, day: date, zone: ZoneInfo) -> Period | None:
         """These hours on one local day; None where a change of clocks swallows them whole."""
-        starts_at, ends_at = _wall(day, self.from_minute, zone), _wall(day, self.to_minute, zone)
-        return Period(starts_at, ends_at) if starts_at < ends_at else None
+        return opening.stretch(day, self.from_minute, self.to_minute, zone)
 
 
 class AgreementQuerySet(models.QuerySet["Agreement"]):
@@ -192,8 +191,3 @@ class Agreement(models.Model):
     def admits(self, organisation_id: int) -> bool:
         """As `AgreementQuerySet.admitting`."""
         return self.guest_id is None or self.guest_id == organisation_id
-
-
-def _wall(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    day, minute = (day + timedelta(days=1), 0) if minute == 1440 else (day, minute)
-    return datetime.combine(day, time(minute // 60, minute % 60), zone).astimezone(UTC)

@@ -29,6 +29,7 @@ from tests.factories import (
     make_depot,
     make_evse,
     make_option,
+    make_rule,
     make_vehicle,
     option_of,
     slot,
@@ -140,6 +141,30 @@ def test_the_depot_lock_keeps_a_customer_within_its_open_bookings(monkeypatch, g
     answers = Counter(all_at_once(works))
 
     assert answers == ({"done": 1, "too_many_bookings": 1} if guarded else {"done": 2})
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        ({"kind": "quota", "amount": 1}, "quota_reached"),
+        ({"kind": "quota", "amount": 400, "unit": "kw"}, "quota_reached"),
+        ({"kind": "quota", "amount": 1, "counts": "guests"}, "quota_reached"),
+        ({"kind": "walk_in", "amount": 1}, "kept_for_walk_ins"),
+    ],
+    ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_the_depot_lock_keeps_customers_within_their_quotas(monkeypatch, rule, code, guarded):
+    depot, truck = make_depot(), make_vehicle(max_power_w=400_000)
+    works = [booker(make_evse(depot), truck), booker(make_evse(depot), truck)]
+    make_rule(depot, **rule)
+    if not guarded:
+        without_locks(monkeypatch, "lock_depot")
+        meeting_before(monkeypatch, lifecycle, "insert_with")
+
+    answers = Counter(all_at_once(works))
+
+    assert answers == ({"done": 1, code: 1} if guarded else {"done": 2})
 
 
 @pytest.mark.parametrize("guarded", [True, False])

@@ -18,6 +18,7 @@ from django.db.models import CheckConstraint, Model, UniqueConstraint
 from psycopg.types.range import TimestamptzRange
 
 from bookings.models import (
+    AccessRule,
     Booking,
     BookingOption,
     BookingSession,
@@ -83,6 +84,7 @@ from tests.factories import (
     make_operator,
     make_user,
     make_vehicle,
+    open_depot,
     option_of,
     slot,
 )
@@ -377,6 +379,15 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "terms_step_positive": lambda: TermsOverride(depot=_bare_depot(), slot_step_min=0),
     "terms_power_order_known": lambda: TermsOverride(depot=_bare_depot(), power_order="alphabet"),
     "terms_overstay_known": lambda: TermsOverride(depot=_bare_depot(), overstay="tow"),
+    "access_rule_hours_sensible": lambda: AccessRule(depot=make_depot(), kind="window", weekdays=[8]),
+    "access_rule_whole": lambda: AccessRule(depot=make_depot(), kind="quota", unit="evses", counts="each"),
+    "access_rule_of_its_owner": lambda: AccessRule(
+        depot=make_depot(),
+        kind="walk_in",
+        unit="evses",
+        amount=1,
+        agreement=open_depot(make_depot(open_to_all=False)),
+    ),
     "terms_walk_in_known": lambda: TermsOverride(depot=_bare_depot(), walk_in="maybe"),
     "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),
     "booking_status_known": lambda: _booking(make_evse(), status="maybe"),

@@ -1,0 +1,68 @@
+"""What a customer's quotas leave, by what stands at the depot, for whoever takes a place there under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from bookings.core.standing import Taken
+from bookings.models import Occupancy
+from bookings.rules import quotas
+from bookings.rules.configuration import Configuration
+from bookings.rules.power import Supply
+from bookings.rules.quotas import Allotted, CountedPlace, Held
+from depots.periods import Period
+
+
+def allotted(
+    supply: Supply,
+    there: Configuration,
+    taken: Iterable[Taken],
+    fleet_id: int,
+    within: Period,
+    *,
+    booking_id: int | None = None,
+    fleets: Mapping[int, int] | None = None,
+    now: datetime,
+) -> Supply | Allotted:
+    """The power of a depot as far as this customer may have it inside a span. `taken` is what takes its EVSEs, all of them where
+    anything is counted; what `booking_id` has by itself is left to it. One query for whose bookings these are, where `fleets`
+    do not say so, and none where nothing is counted."""
+    allowance = there.allowance(fleet_id, now=now)
+    if not allowance.quotas:
+        return supply
+    rows = [row for row in taken if not row.is_overdue]
+    own = [row for row in rows if row.holder == booking_id and row.kind == Occupancy.Kind.BOOKING]
+    held = Held(own[0].evse_id, own[0].span, own[0].power_w) if own else None
+    places = _places([row for row in rows if row.holder != booking_id], fleets)
+    return Allotted(supply, quotas.caps_of(allowance, places, within, there.site.zone, held=held))
+
+
+def check_walk_ins(
+    there: Configuration,
+    taken: Iterable[Taken],
+    evse_id: int,
+    span: Period,
+    *,
+    fleets: Mapping[int, int] | None = None,
+    now: datetime,
+) -> None:
+    """For a place that is taken beside all of these. Raises KeptForWalkIns."""
+    allowance = there.allowance(there.site.operator_id, now=now)
+    if allowance.quotas:
+        places = _places([row for row in taken if not row.is_overdue], fleets)
+        caps = quotas.caps_of(allowance, places, span, there.site.zone)
+        Allotted(Supply([], []), caps).promise(there.bays[evse_id], span, None, None)
+
+
+def fleets_of(taken: Iterable[Taken]) -> Mapping[int, int]:
+    """Whose bookings these are, by holder; a closure is nobody's."""
+    booked = {row.holder for row in taken if row.kind != Occupancy.Kind.CLOSURE}
+    return quotas.fleets_of(booked) if booked else {}
+
+
+def _places(rows: list[Taken], fleets: Mapping[int, int] | None) -> list[CountedPlace]:
+    whose = fleets_of(rows) if fleets is None else fleets
+    return [
+        CountedPlace(row.evse_id, row.span, row.holder, row.power_w, whose.get(row.holder)) for row in rows
+    ]
