@@ -30,6 +30,7 @@ from bookings.operations.expire import (
     mark_no_show,
     overdue_remote,
 )
+from bookings.operations.late import delay_booking, swap_vehicle
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
 from bookings.operations.owner_answers import record_owner_answer
@@ -103,6 +104,7 @@ __all__ = [
     "confirm_hold",
     "correct_session",
     "decide",
+    "delay_booking",
     "end_limits",
     "end_session",
     "end_unused",
@@ -143,6 +145,7 @@ __all__ = [
     "start_unbooked",
     "stop_at_partner",
     "stop_remotely",
+    "swap_vehicle",
     "take_allowed",
     "take_answer",
     "take_elsewhere",

@@ -11,7 +11,14 @@ from bookings.core.locking import lock_booking
 from bookings.core.versions import Aspect, check_version, groups_of
 from bookings.errors import BookingError, PartnerSilent, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
-from bookings.operations import best_effort, change_length, change_plan, request_log, until_charged
+from bookings.operations import (
+    best_effort,
+    change_length,
+    change_plan,
+    request_log,
+    room_for_delay,
+    until_charged,
+)
 from bookings.operations.apply_change import (
     Asker,
     Bid,
@@ -85,6 +92,7 @@ def price_of_change(
     ground = look(booking, change.period, evse_ids, now)
     if slot is not None:
         change.period = change_length.length_of_change(booking, request, change, slot, ground, ask.asker)
+    request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), known)
     change_plan.check(booking, change, ask.asker.by, at=known.site, now=now)
     check_hours_then(booking, change, known, ask.asker)
     pool = change_plan.pool(booking, request, change, ask.asker.by, known)
@@ -151,6 +159,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     if slot is not None:
         change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
         request = request.lasting(change.period)
+    request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), ground.configuration)
     change_plan.check(booking, change, asker.by, at=ground.configuration.site, now=asker.now)
     check_hours_then(booking, change, ground.configuration, asker)
     pool = change_plan.pool(booking, request, change, asker.by, ground.configuration)

@@ -44,7 +44,7 @@ class PlannedChange:
 
     `energy` is newly asked for, empty where it is no longer; `power_w` is a new wish; `kept_w` what was kept for the change
     while the depot decided. A rescue keeps as much of its power as there is; other moves of the depot lower it only where that is
-    accepted.
+    accepted. `until_no_show` as of ChangeRequest.
     """
 
     period: Period
@@ -62,6 +62,7 @@ class PlannedChange:
     is_rescue: bool = False
     energy: EnergyAsked | None = None
     accepts_lower_power: bool = False
+    until_no_show: bool = False
 
     @property
     def tokens_then(self) -> Sequence[BookingToken]:
@@ -129,6 +130,7 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         authorization_reference=request.authorization_reference,
         energy=request.energy,
         accepts_lower_power=request.accepts_lower_power,
+        until_no_show=request.until_no_show,
     )
 
 
@@ -178,9 +180,11 @@ def pool(
 
 def check(booking: Booking, change: PlannedChange, by: str, *, at: Depot | Site, now: datetime) -> None:
     """`at` is its depot. Raises WrongStatus, ChangeTooLate, what is wrong with the period, or NothingToChange."""
-    permissions.check_change(booking, by=by, now=now)
+    permissions.check_change(booking, by=by, now=now, until_no_show=change.until_no_show)
     check_status(booking, change)
-    if change.period != booking.period:
+    if change.period != booking.period and change.until_no_show:
+        periods.check_late(booking.terms, at, change.period, now=now)
+    elif change.period != booking.period:
         keeps_start = change.period.starts_at == booking.starts_at
         check_times = periods.check_end if keeps_start else periods.check_period
         check_times(booking.terms, at, change.period, now=now)

@@ -28,12 +28,14 @@ class ChangeRequest:
     A booking that charges can be given another end unless `while_charging` says no. `restores` is the version of the
     booking whose change this one takes back. Without `accepts_lower_power` a move of the depot's that would lower the
     promised power is refused. `shown_price` is what a fleet was shown of the change (`quotes.brief`, empty where there was
-    none); None for one who was shown nothing.
+    none); None for one who was shown nothing. `delay` is a truck that comes so much later: start and end move by it, the end
+    as far as there is room. `until_no_show` counts the no-show time as the deadline, not that of changes.
     """
 
     period: Period | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    delay: timedelta | None = None
     evse: Evse | None = None
     vehicle: Vehicle | None = None
     tokens: Sequence[TokenName] | None = None
@@ -46,13 +48,14 @@ class ChangeRequest:
     restores: int | None = None
     accepts_lower_power: bool = False
     while_charging: bool = True
+    until_no_show: bool = False
     shown_price: dict[str, str] | None = None
     message: ReceivedMessage = NO_MESSAGE
 
     @property
     def aspects(self) -> frozenset[Aspect]:
         """What of the booking it touches; see bookings/core/versions.py."""
-        place = (self.period, self.starts_at, self.ends_at, self.evse, self.power_w, self.energy)
+        place = (self.period, self.starts_at, self.ends_at, self.delay, self.evse, self.power_w, self.energy)
         who = (self.vehicle, self.tokens, self.needs or None, self.plate or None)
         asked = {
             Aspect.PLACE: any(value is not None for value in place),
@@ -68,6 +71,8 @@ class ChangeRequest:
             return Period(starts_at, starts_at + timedelta(minutes=1)).in_utc()
         if self.period is not None:
             return self.period.in_utc()
+        if self.delay is not None:
+            return Period(booking.starts_at + self.delay, booking.ends_at + self.delay).in_utc()
         starts_at, ends_at = self.starts_at or booking.starts_at, self.ends_at or booking.ends_at
         if ends_at <= starts_at:
             raise EndsBeforeStart("The booking would end before it starts.")
@@ -81,7 +86,8 @@ class ChangeRequest:
 
     def asked(self, booking: Booking, tokens: Sequence[BookingToken] | None) -> Asked:
         """For the log of asks, with the tokens the booking is to carry."""
-        is_timed = any(value is not None for value in (self.period, self.starts_at, self.ends_at))
+        times = (self.period, self.starts_at, self.ends_at, self.delay)
+        is_timed = any(value is not None for value in times)
         return Asked(
             period=self.period_of(booking) if is_timed else None, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
             power_w=self.power_w, plate=self.plate, authorization_reference=self.authorization_reference,

@@ -43,6 +43,14 @@ def check_end(terms: Terms, depot: Depot | Site, period: Period, *, now: datetim
     _check_open(terms, depot, period)
 
 
+def check_late(terms: Terms, depot: Depot | Site, period: Period, *, now: datetime) -> None:
+    """For a truck that comes later: off the step, too, and as short as the room that is left. Raises InThePast or
+    DepotClosed."""
+    if period.ends_at <= now:
+        raise InThePast("The slot would be over already.")
+    _check_open(terms, depot, period)
+
+
 def first_start(terms: Terms, depot: Depot | Site, now: datetime) -> datetime:
     """The first moment a slot may start: after the lead time, on the step."""
     return aligned_up(now + timedelta(minutes=terms.lead_min), terms.slot_step_min, depot)

@@ -14,8 +14,9 @@ CHANGEABLE = frozenset({BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
 CANCELLABLE = frozenset({BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
 
 
-def check_change(booking: Booking, *, by: str, now: datetime) -> None:
-    """Raises WrongStatus, or ChangeTooLate when the fleet's deadline for the period in force is over.
+def check_change(booking: Booking, *, by: str, now: datetime, until_no_show: bool = False) -> None:
+    """Raises WrongStatus, or ChangeTooLate when the fleet's deadline for the period in force is over: that of changes, or for
+    what concerns a truck on its way the no-show time.
 
     While a truck charges at a depot of ours its booking can be given another end, past all deadlines.
     """
@@ -24,7 +25,7 @@ def check_change(booking: Booking, *, by: str, now: datetime) -> None:
     if booking.status not in CHANGEABLE:
         status = booking.get_status_display().lower()
         raise WrongStatus(booking.status, "changed", f"A booking that is {status} cannot be changed.")
-    deadline = booking.terms.change_deadline(booking.period)
+    deadline = booking.no_show_at() if until_no_show else booking.terms.change_deadline(booking.period)
     if by == Booking.Side.FLEET and now > deadline:
         raise ChangeTooLate(deadline, local_time(booking.depot, deadline))
 
