@@ -30,7 +30,7 @@ from bookings.operations.expire import (
     mark_no_show,
     overdue_remote,
 )
-from bookings.operations.late import delay_booking, swap_vehicle
+from bookings.operations.late import delay_booking, foreseen_delay, swap_vehicle
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
 from bookings.operations.owner_answers import record_owner_answer
@@ -113,6 +113,7 @@ __all__ = [
     "fail_undecided",
     "find_asked",
     "find_remote_session",
+    "foreseen_delay",
     "give_back",
     "give_back_at_partner",
     "give_up_waiting",

@@ -81,12 +81,25 @@ def price_of_change(
 ) -> dict[str, Any]:
     """The quote (bookings/rules/quotes.py) that a fleet's change would have as things stand; nothing is locked for it. Empty
     without a price. Raises a BookingError as `change_booking` does."""
+    return foreseen(booking, request, actor=actor, now=now).quote
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a change would come to as things stand."""
+
+    period: Period
+    quote: dict[str, Any]
+
+
+def foreseen(booking: Booking, request: ChangeRequest, *, actor: Actor, now: datetime) -> Foreseen:
+    """As `price_of_change`, with the period: of a delay as much as there is room for."""
     ask = _AskedChange(request, None, Asker(Booking.Side.FLEET, actor, now))
     request = _over_what_waits(booking.pending_request, ask)
     change, slot = change_length.planned(booking, request)
     if not booking.is_ours:
         change_plan.check(booking, change, ask.asker.by, at=booking.depot, now=now)
-        return _partners_quote(booking, change, ask.asker)
+        return Foreseen(change.period, _partners_quote(booking, change, ask.asker))
     known = configuration.current(booking.depot_id)
     evse_ids = change_plan.reach(booking, request, known) | {booking.evse_id or 0}
     ground = look(booking, change.period, evse_ids, now)
@@ -97,7 +110,7 @@ def price_of_change(
     check_hours_then(booking, change, known, ask.asker)
     pool = change_plan.pool(booking, request, change, ask.asker.by, known)
     place, supply = best_place(booking, change, pool, ground, ask.asker)
-    return bid_for(booking, change, place, supply, ground, ask.asker).quote
+    return Foreseen(change.period, bid_for(booking, change, place, supply, ground, ask.asker).quote)
 
 
 @dataclass(frozen=True)

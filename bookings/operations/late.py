@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bookings.actors import Actor
 from bookings.errors import NothingToChange
 from bookings.models import Booking, Vehicle
-from bookings.operations.change import change_booking
+from bookings.operations.change import Foreseen, change_booking, foreseen
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.request_log import NO_MESSAGE, ReceivedMessage
 from bookings.rules.entitlement import TokenName
@@ -30,10 +30,19 @@ def delay_booking(
     Raises a BookingError as `change_booking`; SlotTaken where less than the least duration is left, ChangeTooLate after the
     no-show time.
     """
+    request = _later(delay, shown_price)
+    return change_booking(booking_id, request, by=by, seen_version=seen_version, actor=actor, now=now)
+
+
+def foreseen_delay(booking: Booking, delay: timedelta, *, actor: Actor, now: datetime) -> Foreseen:
+    """What a delay would come to as things stand; nothing is locked for it. Raises as `delay_booking`."""
+    return foreseen(booking, _later(delay), actor=actor, now=now)
+
+
+def _later(delay: timedelta, shown_price: dict[str, str] | None = None) -> ChangeRequest:
     if delay <= timedelta():
         raise NothingToChange("A delay is later than what is booked.")
-    request = ChangeRequest(delay=delay, until_no_show=True, while_charging=False, shown_price=shown_price)
-    return change_booking(booking_id, request, by=by, seen_version=seen_version, actor=actor, now=now)
+    return ChangeRequest(delay=delay, until_no_show=True, while_charging=False, shown_price=shown_price)
 
 
 def swap_vehicle(

@@ -162,7 +162,13 @@ def fleet_actions(booking: Booking, *, now: datetime) -> list[FleetAction]:
         return []
     is_charging = booking.status == BookingStatus.CHARGING and booking.is_ours
     words, icon = ("Shorten or extend", "clock") if is_charging else ("Change", "edit")
+    late = (
+        [] if is_charging else [FleetAction("delay", "Running late", "clock", why_not_late(booking, now=now))]
+    )
+    if is_only_of_truck(booking, now=now):
+        words = "Another vehicle"
     return [
+        *late,
         FleetAction("change", words, icon, _why_no_change(booking, now)),
         FleetAction("cancellation", "Cancel booking", "x", _why_no_cancel(booking, now)),
     ]
@@ -235,9 +241,22 @@ def _deadline(
     return TermLine(icon, f"{verb} until {local(deadline, period, depot)}")
 
 
+def is_only_of_truck(booking: Booking, *, now: datetime) -> bool:
+    """Whether of a booking no more than its vehicle and tokens can be others by now."""
+    by = Booking.Side.FLEET
+    is_late = not permissions.can_change(booking, by=by, now=now)
+    return is_late and permissions.can_change(booking, by=by, now=now, until_no_show=True)
+
+
+def why_not_late(booking: Booking, *, now: datetime) -> str:
+    """Why a truck cannot be said to be late; empty where it can."""
+    return _why_no_change(booking, now)
+
+
 def _why_no_change(booking: Booking, now: datetime) -> str:
+    """Of its vehicle as well: that can be another one for longest."""
     try:
-        permissions.check_change(booking, by=Booking.Side.FLEET, now=now)
+        permissions.check_change(booking, by=Booking.Side.FLEET, now=now, until_no_show=True)
     except ChangeTooLate as late:
         return f"Changes were possible until {local(late.deadline, booking.period, booking.depot)}."
     except WrongStatus as refusal:

@@ -70,10 +70,10 @@ def check_cancellable(booking: Booking) -> None:
         raise WrongStatus(booking.status, BookingStatus.CANCELLED)
 
 
-def can_change(booking: Booking, *, by: str, now: datetime) -> bool:
+def can_change(booking: Booking, *, by: str, now: datetime, until_no_show: bool = False) -> bool:
     """Of one that charges only the end."""
     with suppress(BookingError):
-        check_change(booking, by=by, now=now)
+        check_change(booking, by=by, now=now, until_no_show=until_no_show)
         return True
     return False
 

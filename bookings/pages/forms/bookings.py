@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from django import forms
 
 from bookings.models import GROUP, Booking, BookingStatus, BookingToken, CancelReason, Token, Vehicle
-from bookings.pages import overlaps
+from bookings.pages import overlaps, wording
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, ShownPriceField, period_in
 from bookings.pages.forms.row_versions import ShownForm
 from bookings.rules.entitlement import TokenName
@@ -41,7 +42,8 @@ class GroupChoice:
 
 
 class ChangeForm(ShownForm):
-    """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end.
+    """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end; of
+    one whose deadline for changes is over, its vehicle and tokens, until the no-show time.
 
     `shown_price` is what the page said the change costs, when its fields were as `shown_for` says.
     """
@@ -82,7 +84,11 @@ class ChangeForm(ShownForm):
             for name in ("starts_at", "evse", "vehicle", "tokens"):
                 del self.fields[name]
             return
-        self._offer_evses()
+        if self.is_of_truck:
+            for name in ("starts_at", "ends_at", "evse"):
+                del self.fields[name]
+        else:
+            self._offer_evses()
         self._offer_vehicles()
         offered = [t for t in self._tokens if not t.is_blocked or str(t.pk) in mine]
         offered.sort(key=lambda t: (str(t.pk) not in mine, t.vehicle_id != booking.vehicle_id, t.uid))
@@ -92,7 +98,9 @@ class ChangeForm(ShownForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if not self.errors:
+        if self.is_of_truck:
+            cleaned["period"] = self.booking.period
+        elif not self.errors:
             first = cleaned.get("starts_at", self.booking.starts_at)
             zone = self.booking.depot.zone
             cleaned["period"] = period_in(self, first, cleaned["ends_at"], zone, now=self.now)
@@ -103,6 +111,11 @@ class ChangeForm(ShownForm):
         """Whether it can only be shortened or extended."""
         return self.booking.status == BookingStatus.CHARGING
 
+    @cached_property
+    def is_of_truck(self) -> bool:
+        """Whether only another vehicle or other tokens can be chosen."""
+        return wording.is_only_of_truck(self.booking, now=self.now)
+
     def wishes(self) -> dict[str, Any]:
         """Of a valid form: only what differs, as a ChangeRequest takes it."""
         found: dict[str, Any] = {}
@@ -110,7 +123,7 @@ class ChangeForm(ShownForm):
         if self.is_of_end:
             ends_at = cleaned["period"].ends_at
             return {"ends_at": ends_at} if self.is_edited("ends_at") and ends_at != booking.ends_at else {}
-        is_timed = self.is_edited("starts_at") or self.is_edited("ends_at")
+        is_timed = not self.is_of_truck and (self.is_edited("starts_at") or self.is_edited("ends_at"))
         if is_timed and cleaned["period"] != booking.period:
             found["period"] = cleaned["period"]
         evse, vehicle = cleaned.get("evse"), cleaned["vehicle"]
@@ -120,6 +133,8 @@ class ChangeForm(ShownForm):
             found["vehicle"] = vehicle
         if (tokens := self._tokens_asked(is_new_vehicle="vehicle" in found)) is not None:
             found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in tokens]
+        if found and self.is_of_truck:
+            found["until_no_show"] = True
         return found
 
     @property

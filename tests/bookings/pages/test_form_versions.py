@@ -141,6 +141,10 @@ def to_change() -> Sent:
     return of_booking(booking, vehicle=booking.plate, tokens=cards, **times)
 
 
+def to_delay() -> Sent:
+    return of_booking(confirmed(), minutes="15", other="")
+
+
 def changed_by_depot() -> Sent:
     booking = confirmed()
     change_slot(booking_id=booking.pk, period=slot(12, 13), by="depot", actor=MANAGER, now=NOW)
@@ -331,6 +335,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
     "change": to_change,
+    "delay": to_delay,
     "cancellation": lambda: of_booking(confirmed(), reason="TRAFFIC"),
     "seen": changed_by_depot,
     "match_session": of_session_elsewhere,
@@ -381,6 +386,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 MAKING = {
     "power_limit",
     "reserve_test", "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
+    "delay_outlook",
     "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected",
 }  # fmt: skip
