@@ -72,7 +72,7 @@ def slot_request(caller: Caller, asked: NewBooking) -> SlotRequest:
         vehicle=vehicle_called(fleet, asked.vehicle),
         evse=_evse(option, asked.evse),
         power_w=watts(asked.power_kw),
-        tokens=_tokens(fleet, asked.tokens),
+        tokens=tokens_called(fleet, asked.tokens),
         shown_price=shown,
     )
 
@@ -86,7 +86,7 @@ def change_request(caller: Caller, option: BookingOption, asked: BookingChange) 
         evse=_evse(option, asked.evse),
         power_w=watts(asked.power_kw),
         vehicle=vehicle_called(fleet, asked.vehicle) if asked.vehicle is not None else None,
-        tokens=_tokens(fleet, asked.tokens),
+        tokens=tokens_called(fleet, asked.tokens),
     )
 
 
@@ -119,7 +119,7 @@ def _evse(option: BookingOption, uid: str | None) -> Evse | None:
     return found
 
 
-def _tokens(fleet: Organisation, uids: list[str] | None) -> list[TokenName] | None:
+def tokens_called(fleet: Organisation, uids: list[str] | None) -> list[TokenName] | None:
     """Tokens as the fleet keeps them; one that it has not is refused with the booking."""
     if uids is None:
         return None

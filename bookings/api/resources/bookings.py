@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from django.db.models import QuerySet
@@ -16,10 +16,19 @@ from pydantic import Field
 from bookings import operations
 from bookings.api.authentication import Caller, caller_of
 from bookings.api.booking_objects import answer_with, booking_object, bookings_of
-from bookings.api.booking_requests import BookingChange, NewBooking, TokenUid, change_request, slot_request
+from bookings.api.booking_requests import (
+    BookingChange,
+    NewBooking,
+    Tokens,
+    TokenUid,
+    change_request,
+    slot_request,
+    tokens_called,
+    vehicle_called,
+)
 from bookings.api.fields import Body, Moment, Name, Plate, whole_number
 from bookings.api.paging import Page, paged
-from bookings.api.problems import ApiRefusal, ApiResponse
+from bookings.api.problems import ApiRefusal, ApiResponse, Invalid
 from bookings.api.schemas import BookingObject, List, WholeBooking
 from bookings.errors import TokenUnusable
 from bookings.models import Booking, BookingStatus
@@ -43,6 +52,15 @@ class BookingsPage(Page):
 
 class Cancellation(Body):
     reason: str = Field(max_length=20, description="one of OCPI's CanceledReason, as TRAFFIC")
+
+
+class Delay(Body):
+    minutes: int = Field(ge=1, le=24 * 60, description="how much later the truck comes than is booked now")
+
+
+class Swap(Body):
+    vehicle: Plate | None = None
+    tokens: Tokens | None = Field(None, description="without them those of the vehicle")
 
 
 class Start(Body):
@@ -94,6 +112,32 @@ def cancel(request: HttpRequest, booking_id: str, body: Cancellation) -> HttpRes
     operations.cancel_booking(
         booking_id=found.pk, reason=body.reason, by=Booking.Side.FLEET, actor=caller.actor, now=caller.now
     )
+    return answer_with(found.pk, caller.organisation)
+
+
+@router.post("/{booking_id}/delay", response=WholeBooking)
+def delay(request: HttpRequest, booking_id: str, body: Delay) -> HttpResponse:
+    """A truck that comes later, until the no-show time: start and end move, the end as far as the next booking leaves room.
+    Where the depot or a partner decides it is asked."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    late = timedelta(minutes=body.minutes)
+    operations.delay_booking(found.pk, late, actor=caller.actor, now=caller.now)
+    return answer_with(found.pk, caller.organisation)
+
+
+@router.post("/{booking_id}/swap", response=WholeBooking)
+def swap(request: HttpRequest, booking_id: str, body: Swap) -> HttpResponse:
+    """Another vehicle, or other tokens, in the slot as it is; until the no-show time."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    if body.vehicle is None and body.tokens is None:
+        raise Invalid([("vehicle", "Name a vehicle, tokens, or both.")])
+    fleet = caller.organisation
+    operations.swap_vehicle(
+        found.pk, vehicle=vehicle_called(fleet, body.vehicle) if body.vehicle is not None else None,
+        tokens=tokens_called(fleet, body.tokens), actor=caller.actor, now=caller.now,
+    )  # fmt: skip
     return answer_with(found.pk, caller.organisation)
 
 
