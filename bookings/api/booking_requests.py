@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from bookings.api.authentication import Caller
 from bookings.api.fields import Body, Kilowatts, Moment, Name, Plate, watts
+from bookings.api.problems import Invalid
 from bookings.errors import EndsBeforeStart, EvseUnknown, OptionUnknown, VehicleUnknown
 from bookings.models import BookingOption, Token, Vehicle
 from bookings.operations import ChangeRequest, SlotRequest
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import MOST_TOKENS, TokenName
 from bookings.search.bookable import bookable_options, find_option
 from depots.models import Evse, Organisation
@@ -18,6 +21,7 @@ from depots.periods import Period
 from depots.token_numbers import is_same, spellings
 
 TokenUid = Annotated[str, Field(min_length=1, max_length=36, pattern=r"^[ -~]+$")]
+Percent = Annotated[int, Field(ge=0, le=100)]
 Tokens = Annotated[list[TokenUid], Field(max_length=MOST_TOKENS)]
 
 
@@ -35,9 +39,14 @@ class NewBooking(Body):
     option: Name
     vehicle: Plate
     starts_at: Moment
-    ends_at: Moment
+    ends_at: Moment | None = Field(
+        None, description="may be missing where energy_kwh is given: then it is found"
+    )
     evse: Name | None = None
     power_kw: Kilowatts | None = None
+    energy_kwh: Kilowatts | None = Field(None, description="what is to be charged")
+    soc_from: Percent | None = None
+    soc_to: Percent | None = None
     tokens: Tokens | None = None
     depot: Name | None = None
     price: Price | None = None
@@ -54,40 +63,55 @@ class BookingChange(Body):
     ends_at: Moment = Field(default=None)  # type: ignore[assignment]
     evse: Name = Field(default=None)  # type: ignore[assignment]
     power_kw: Kilowatts = Field(default=None)  # type: ignore[assignment]
+    energy_kwh: Kilowatts = Field(default=None, description="without ends_at the end is found anew")  # type: ignore[assignment]
     vehicle: Plate = Field(default=None)  # type: ignore[assignment]
     tokens: Tokens = Field(default=None)  # type: ignore[arg-type]
 
 
 def slot_request(caller: Caller, asked: NewBooking) -> SlotRequest:
-    """Raises OptionUnknown, EvseUnknown, VehicleUnknown, EndsBeforeStart."""
+    """Raises OptionUnknown, EvseUnknown, VehicleUnknown, EndsBeforeStart, EnergyImpossible; Invalid where the end is missing."""
     fleet = caller.organisation
     option = _option(caller, asked.option, asked.depot)
-    if asked.ends_at <= asked.starts_at:
-        raise EndsBeforeStart("The booking would end before it starts.")
-    shown = asked.price.model_dump() if asked.price is not None else None
-    return SlotRequest(
-        fleet=fleet,
-        option=option,
-        period=Period(asked.starts_at, asked.ends_at),
-        vehicle=vehicle_called(fleet, asked.vehicle),
-        evse=_evse(option, asked.evse),
-        power_w=watts(asked.power_kw),
-        tokens=tokens_called(fleet, asked.tokens),
-        shown_price=shown,
-    )
+    wanted: dict[str, Any] = {
+        "fleet": fleet,
+        "option": option,
+        "vehicle": vehicle_called(fleet, asked.vehicle),
+        "evse": _evse(option, asked.evse),
+        "power_w": watts(asked.power_kw),
+        "tokens": tokens_called(fleet, asked.tokens),
+        "shown_price": asked.price.model_dump() if asked.price is not None else None,
+    }
+    energy = EnergyAsked(energy_wh=watts(asked.energy_kwh), soc_from=asked.soc_from, soc_to=asked.soc_to)
+    energy = energy.checked() if energy else energy
+    if asked.ends_at is not None:
+        period = _period(asked.starts_at, asked.ends_at)
+        return SlotRequest(period=period, energy=energy or None, **wanted)
+    if not energy:
+        raise Invalid([("ends_at", "Say until when, or what is to be charged.")])
+    return SlotRequest.until_charged(starts_at=asked.starts_at, energy=energy, **wanted)
 
 
 def change_request(caller: Caller, option: BookingOption, asked: BookingChange) -> ChangeRequest:
     """Raises EvseUnknown, VehicleUnknown."""
     fleet = caller.organisation
+    energy = EnergyAsked(energy_wh=watts(asked.energy_kwh)) if asked.energy_kwh is not None else None
     return ChangeRequest(
         starts_at=asked.starts_at,
         ends_at=asked.ends_at,
         evse=_evse(option, asked.evse),
         power_w=watts(asked.power_kw),
+        energy=energy,
+        ends_when_charged=energy is not None and asked.ends_at is None,
         vehicle=vehicle_called(fleet, asked.vehicle) if asked.vehicle is not None else None,
         tokens=tokens_called(fleet, asked.tokens),
     )
+
+
+def _period(starts_at: datetime, ends_at: datetime) -> Period:
+    """Raises EndsBeforeStart."""
+    if ends_at <= starts_at:
+        raise EndsBeforeStart("The booking would end before it starts.")
+    return Period(starts_at, ends_at)
 
 
 def vehicle_called(fleet: Organisation, plate: str) -> Vehicle:

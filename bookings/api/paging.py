@@ -19,6 +19,7 @@ MOST = 200
 USUAL = 50
 
 Row = TypeVar("Row", bound=Model)
+One = TypeVar("One")
 
 
 class Page(Parameters):
@@ -46,6 +47,16 @@ def paged(
         "items": [show(row) for row in shown],
         "next": _written([getattr(shown[-1], name) for name in order]) if is_more else None,
     }
+
+
+def page_of(rows: Sequence[One], page: Page, key: Callable[[One], str]) -> tuple[Sequence[One], str | None]:
+    """The same of rows that are here already, in the order of their key: a page of them, and the cursor of the next."""
+    after = _read(page.cursor, 1)[0] if page.cursor else None
+    if after is not None and not isinstance(after, str):
+        raise _no_cursor()
+    left = [row for row in rows if after is None or key(row) > after]
+    shown = left[: page.limit]
+    return shown, _written([key(shown[-1])]) if len(left) > len(shown) else None
 
 
 def _behind(order: Sequence[str], after: Sequence[Any]) -> Q:

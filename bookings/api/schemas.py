@@ -65,3 +65,74 @@ class WholeBooking(BookingObject):
     terms: dict[str, Any]
     quote: dict[str, Any] | None
     events: list[dict[str, Any]]
+
+
+class DepotOption(BaseModel):
+    id: str
+    evses: list[str] = Field(description="uids")
+    terms: dict[str, Any] = Field(description="as in the depot file, in force for who asks")
+
+
+class DepotEvse(BaseModel):
+    """The fields of the depot file, and how it is."""
+
+    uid: str
+    number: int
+    max_power_kw: float
+    connector_standard: str | None
+    format: str | None
+    vehicle_types: list[str]
+    drive_through: bool
+    dangerous_goods_allowed: bool
+    refrigeration_outlet: bool
+    max_vehicle_length_cm: int | None
+    max_vehicle_height_cm: int | None
+    max_vehicle_width_cm: int | None
+    max_vehicle_weight_kg: int | None
+    state: str
+
+
+class DepotObject(BaseModel):
+    id: str
+    name: str
+    operator: str
+    address: str
+    city: str
+    postal_code: str
+    country: str
+    latitude: float | None
+    longitude: float | None
+    time_zone: str
+    options: list[DepotOption]
+    evses: list[DepotEvse]
+
+
+class PriceObject(BaseModel):
+    currency: str
+    total: str = Field(description="with taxes")
+
+
+class Slot(BaseModel):
+    depot: str
+    option: str
+    evse: str | None
+    starts_at: Moment
+    ends_at: Moment
+    promised_power_kw: float = Field(description="without a wish")
+    max_power_kw: float = Field(description="may be wished")
+    price: PriceObject | None
+    distance_km: float | None
+    calendar_age_s: int | None = Field(description="of a partner's calendar")
+
+
+class RefusedSlot(BaseModel):
+    depot: str
+    option: str
+    code: str
+    detail: str
+
+
+class Slots(BaseModel):
+    items: list[Slot]
+    refused: list[RefusedSlot]
+    next: str | None

@@ -43,7 +43,8 @@ class SlotSearch:
     `is_refused`: a partner has just said no to this period, so that the nearest of its free time is another.
     `at_depots` has a period of its own for each depot, by its id; others are not meant then, and `periods` spans them all.
     With `patience` an offer is the earliest slot of that length, rounded up to the step, that begins no sooner than the period
-    and at most so much later (a day at most); it says so by its own period.
+    and at most so much later (a day at most); it says so by its own period. `every_option` also shows an EVSE under each option
+    that names it, not only under its own.
     """
 
     fleet: Organisation
@@ -60,6 +61,7 @@ class SlotSearch:
     is_refused: bool = False
     at_depots: Mapping[int, Period] | None = None
     patience: timedelta | None = None
+    every_option: bool = False
 
     @cached_property
     def wanted(self) -> Needs:
@@ -80,7 +82,8 @@ class SlotOffer:
     answer is binding. `live` is the EVSE with what its charger or its network tells, where the search read it; `free_now` how
     many of those that a partner may assign are free now, and of how many; `trouble` says what stands in the way there now, if the
     period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
-    if any are. `nearest` of a hint that looks free is on the step that the calendar tells: the period itself, or one beside it.
+    if any are. `most_w` is what may be wished, where it is free. `nearest` of a hint that looks free is on the step that the
+    calendar tells: the period itself, or one beside it.
     """
 
     option: BookingOption
@@ -96,6 +99,7 @@ class SlotOffer:
     free_now: tuple[int, int] | None = None
     trouble: str = ""
     payment_terms: PaymentTerms | None = None
+    most_w: int | None = None
 
     @property
     def is_free(self) -> bool:
@@ -199,10 +203,10 @@ class _OwnOffers:
         if search.patience is not None:
             one = self._earliest(one, terms, search.patience)
         watts = min(one.evse.max_power_w, search.wanted.max_power_w or one.evse.max_power_w)
-        refusal = self._refusal(one, terms)
+        refusal, most_w = self._refusal(one, terms), None
         if refusal is None:
             try:
-                watts = self._promise(one, terms)
+                watts, most_w = self._promise(one, terms)
             except NO_ROOM as short:
                 refusal = short
                 refusal.nearest = self._nearest(one, terms)
@@ -210,6 +214,7 @@ class _OwnOffers:
             self._option(one), one.evse, one.period, terms, watts, self._quote(one, watts), refusal,
             refusal.nearest if refusal else None, live=live,
             trouble=trouble.trouble_of(live, one.period, now=search.now), payment_terms=self._payment_terms(one),
+            most_w=most_w,
         )  # fmt: skip
 
     def _earliest(self, one: _Candidate, terms: Terms, patience: timedelta) -> _Candidate:
@@ -251,7 +256,8 @@ class _OwnOffers:
             self._refusals[key] = found
         return self._refusals[key]
 
-    def _promise(self, one: _Candidate, terms: Terms) -> int:
+    def _promise(self, one: _Candidate, terms: Terms) -> tuple[int, int]:
+        """What is promised without a wish, and the most that may be wished. Raises PowerUnavailable."""
         evse, starts_at, needs = one.evse, one.period.starts_at, self._search.wanted
         gap = next(gap for gap in self._free[evse.pk] if gap.contains(starts_at))
         since = max(starts_at - terms.early_start, gap.starts_at, min(self._search.now, starts_at))
@@ -259,7 +265,9 @@ class _OwnOffers:
         left = self._allotments.left_to(self._allowance(one), one.evse)
         if self._search.min_power_w is not None:
             left.promise(evse, span, self._search.min_power_w, None, most_w=most_w)
-        return left.promise(evse, span, None, needs.max_power_w, most_w=most_w)
+        watts = left.promise(evse, span, None, needs.max_power_w, most_w=most_w)
+        most = left.lowest(evse, span).most_w
+        return watts, min(most, most_w or most)
 
     def _nearest(self, one: _Candidate, terms: Terms) -> Period | None:
         search, allowance = self._search, self._allowance(one)
@@ -293,13 +301,15 @@ def _live(candidates: Iterable[_Candidate]) -> dict[int, Evse]:
 
 
 def _candidates(search: SlotSearch, depots: Sequence[Depot]) -> Iterator[_Candidate]:
-    """Every EVSE under the narrowest option it is offered by; of a search for what fits, those that do."""
+    """Every EVSE under the narrowest option it is offered by, or each; of a search for what fits, those that do."""
     known = configuration.under_all({depot.pk: depot.version for depot in depots})  # type: ignore[attr-defined]
     for depot in depots:
         period = search.period_at(depot)
         if depot.pk not in known or period is None:
             continue
-        for option_id, evse in known[depot.pk].narrowest:
+        there = known[depot.pk]
+        every = [(option_id, bay) for option_id, bays in there.offers.items() for bay in bays]
+        for option_id, evse in every if search.every_option else there.narrowest:
             if not search.fitting_only or _will_do(search, evse):
                 yield _Candidate(known[depot.pk], option_id, evse, period)
 
@@ -369,6 +379,7 @@ def _hint(
         option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else nearest, is_hint=True,
         live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
         trouble=trouble.trouble_of(live, period, now=search.now),
+        most_w=min((slot.max_power_w for slot in touched if slot.max_power_w), default=None),
     )  # fmt: skip
 
 

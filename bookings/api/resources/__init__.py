@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ninja import Router
 
-from bookings.api.resources import bookings, holds
+from bookings.api.resources import bookings, depots, holds, slots
 
 # Paths below /api/v1. Who adds a resource adds it here.
 ROUTERS: dict[str, Router] = {
     "bookings": bookings.router,
+    "depots": depots.router,
     "holds": holds.router,
+    "slots": slots.router,
 }
