@@ -23,6 +23,7 @@ MODULES = {
     "finder_demo": "finder",
     "search_growth": "search",
     "search_vs_sql": "search",
+    "search_route": "search_route",
     "meter_day": "meter_day",
     "arm_5000": "gateway_arming",
     "rearm_5000": "gateway_arming",

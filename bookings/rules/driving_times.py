@@ -88,6 +88,10 @@ class Duty:
             self, since_break=self.since_break + time, today=self.today + time, on_duty=self.on_duty + time
         )
 
+    def waited(self, time: timedelta) -> Duty:
+        """After time that is no rest for sure: a queue, a move to another bay."""
+        return replace(self, on_duty=self.on_duty + time)
+
     def rested(self, time: timedelta) -> Duty:
         """After a stop that is used for nothing but rest; less than a quarter of an hour counts as none."""
         if time >= self.limits.daily_rest:

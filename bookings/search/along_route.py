@@ -6,7 +6,7 @@ A truck drives the route at the journey's speed and takes the breaks and rests t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -86,7 +86,7 @@ def among(journey: Journey, depots: Sequence[Depot]) -> list[OnTheWay]:
 def find_slots_along(
     journey: Journey,
     search: SlotSearch,
-    length: timedelta,
+    length: timedelta | Mapping[int, timedelta],
     *,
     places: Sequence[OnTheWay] | None = None,
 ) -> list[RouteOffer]:
@@ -94,14 +94,15 @@ def find_slots_along(
     the order in which one comes past them; refused ones say why. Constant number of queries.
 
     `search` says for whom and which vehicle; its time and place do not count. `places` where they are known already, each asked
-    about from its `arrives_at` on.
+    about from its `arrives_at` on, and `length` for all of them or by the depot's id.
     """
     if places is None:
         places = depots_on_the_way(journey, search.fleet, now=search.now)
     if not places:
         return []
     here = {place.depot.pk: place for place in places}
-    periods = {pk: Period(place.arrives_at, place.arrives_at + length) for pk, place in here.items()}
+    lengths = length if isinstance(length, Mapping) else dict.fromkeys(here, length)
+    periods = {pk: Period(place.arrives_at, place.arrives_at + lengths[pk]) for pk, place in here.items()}
     last = max(period.ends_at for period in periods.values())
     asked = replace(
         search, periods=Period(min(period.starts_at for period in periods.values()), last), at_depots=periods,
