@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from benchmarks.result import Result
@@ -45,8 +46,8 @@ def run(names: list[str]) -> Iterator[Result]:
     ]  # fmt: skip
     along_ms, alone_ms = [], []
     for _ in range(ROUNDS + 1):
-        along_ms.append(_ms(lambda: find_slots_along(journey, search, BREAK)))
-        alone_ms.append(sum(_ms(lambda one=one: find_slots(one)) for one in alone))
+        along_ms.append(_ms(partial(find_slots_along, journey, search, BREAK)))
+        alone_ms.append(sum(_ms(partial(find_slots, one)) for one in alone))
     offers = find_slots_along(journey, search, BREAK)
     _agree(offers, [offer for one in alone for offer in find_slots(one)])
     # The first round of each pays what a process pays once.

@@ -128,6 +128,7 @@ class Nav:
         links = [today, self._link("/bookings/", "Bookings", "list")]
         if self._has(BOOKING_ROLES):
             links.append(self._link("/slots/", "Find a slot", "calendar-search", short="Find"))
+            links.append(self._link("/trips/plan/", "Plan a trip", "map-pin", short="Trip"))
         return [
             *links,
             self._link("/vehicles/", "Vehicles", "truck"),

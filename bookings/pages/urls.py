@@ -31,6 +31,7 @@ from bookings.pages.views import (
     tariffs,
     terms,
     tokens,
+    trips,
     trusted_roots,
     undo,
     uptime,
@@ -43,6 +44,8 @@ app_name = "bookings"
 urlpatterns = [
     path("", home.home, name="home"),
     path("slots/", slots.find, name="slots"),
+    path("places/", trips.places, name="places"),
+    path("trips/plan/", trips.plan, name="trip_plan"),
     path("holds/", slots.hold, name="holds"),
     path("bookings/", bookings.bookings, name="bookings"),
     path("bookings/undo/", undo.undo, name="undo"),

@@ -100,6 +100,7 @@ ROLES = sorted(SIGNED_IN | {"stranger"})
 READERS = {
     "home": SIGNED_IN,
     "slots": BOOKERS | {"rival"},
+    **dict.fromkeys(("trip_plan", "places"), BOOKERS | {"rival"}),
     "bookings": FLEET | {"rival", "keeper"},
     "booking": FLEET | DEPOT,
     "cost": FLEET | DEPOT,
