@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from http.client import responses
 from typing import Any
 
@@ -150,6 +151,14 @@ def sentence_of(error: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "There is no such field."
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+def single(told: Mapping[str, Any], *, status: int = 200) -> ApiResponse:
+    """One object that keeps no version of its own: its ETag follows from what it tells."""
+    content = json.dumps(told, ensure_ascii=False)
+    response = ApiResponse(content, status=status)
+    response["ETag"] = f'"{sha256(content.encode()).hexdigest()[:16]}"'
+    return response
 
 
 def _problem(status: int, members: Mapping[str, Any]) -> ApiResponse:

@@ -30,4 +30,4 @@ api = BerthApi(
 problems.install(api)
 api.add_decorator(guarded, mode="view")
 for _path, _router in ROUTERS.items():
-    api.add_router(_path, _router, tags=[_path])
+    api.add_router(_path, _router, tags=[_path] if _path else None)

@@ -52,14 +52,23 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
     document.refuse(vehicle_faults(file))
     if document.is_text:
         document.refuse(lost_zero_faults(file))
+    return write_vehicles(file.vehicles, fleet=fleet)
+
+
+def write_vehicles(
+    rows: Sequence[VehicleRow], *, fleet: Organisation, keeps_tokens: bool = False
+) -> list[ImportedVehicle]:
+    """The same of rows without faults (`vehicle_faults`). `keeps_tokens`: theirs are not looked at, and stay."""
     with transaction.atomic():
         _queue_imports(fleet)
         known = {v.plate_key: v for v in _locked(fleet)}
-        cards = {
-            (normalise(t.uid, t.type), t.type): t
-            for t in Token.objects.filter(fleet=fleet).select_related("vehicle")
-        }
-        return [_write(fleet, known.get(name_key(row.plate)), row, cards) for row in file.vehicles]
+        cards = {} if keeps_tokens else _cards(fleet)
+        return [_write(fleet, known.get(name_key(row.plate)), row, cards) for row in rows]
+
+
+def _cards(fleet: Organisation) -> dict[tuple[str, str], Token]:
+    rows = Token.objects.filter(fleet=fleet).select_related("vehicle")
+    return {(normalise(t.uid, t.type), t.type): t for t in rows}
 
 
 def _queue_imports(fleet: Organisation) -> None:

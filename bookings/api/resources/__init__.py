@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import Router
 
-from bookings.api.resources import bookings, depots, holds, slots
+from bookings.api.resources import bookings, depots, holds, records, slots, vehicles
 
 # Paths below /api/v1. Who adds a resource adds it here.
 ROUTERS: dict[str, Router] = {
@@ -12,4 +12,6 @@ ROUTERS: dict[str, Router] = {
     "depots": depots.router,
     "holds": holds.router,
     "slots": slots.router,
+    "vehicles": vehicles.router,
+    "": records.router,
 }

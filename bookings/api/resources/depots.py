@@ -11,7 +11,7 @@ from pydantic import Field
 from bookings.api.authentication import caller_of
 from bookings.api.depot_objects import bookable_depot, depot_objects, depots_open_to
 from bookings.api.paging import Page, page_of
-from bookings.api.problems import ApiResponse, Invalid
+from bookings.api.problems import ApiResponse, Invalid, single
 from bookings.api.schemas import DepotObject, List
 from bookings.api.slot_search import MOST_RADIUS_KM, circle_around
 
@@ -41,4 +41,4 @@ def depot(request: HttpRequest, depot_id: str) -> HttpResponse:
     caller = caller_of(request)
     found = bookable_depot(caller.organisation, depot_id, now=caller.now)
     [told] = depot_objects([found], caller.organisation, now=caller.now)
-    return ApiResponse(json.dumps(told, ensure_ascii=False))
+    return single(told)

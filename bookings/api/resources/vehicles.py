@@ -1,0 +1,124 @@
+"""/vehicles: the fleet's, by their plates; with the fields of the vehicle file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+from urllib.parse import quote
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router
+from pydantic import Field
+
+from bookings import operations
+from bookings.api.authentication import Caller, caller_of
+from bookings.api.fields import Plate
+from bookings.api.paging import Page, paged
+from bookings.api.problems import ApiResponse, Invalid, single
+from bookings.api.schemas import List
+from bookings.imports.schemas import VehicleFile, VehicleRow, vehicle_faults
+from bookings.imports.vehicles import write_vehicles
+from bookings.models import Token, Vehicle
+from bookings.rules.charge_curve import curve_text
+from bookings.rules.content_version import version_of
+from depots.name_keys import name_key
+
+router = Router()
+
+
+class VehicleObject(VehicleRow):
+    retired: Literal[False] = False
+
+
+class VehicleBody(VehicleRow):
+    """Of a vehicle that is known what is left out becomes what it is by default, but for its tokens, which stay."""
+
+    plate: Plate = Field(
+        "", validate_default=False, description="the same as in the address, if it is said at all"
+    )
+    retired: Literal[False] = False
+
+
+@router.get("", response=List[VehicleObject])
+def vehicles(request: HttpRequest, query: Query[Page]) -> HttpResponse:
+    rows = _vehicles_of(caller_of(request))
+    return ApiResponse(json.dumps(paged(rows, query, ["plate_key", "pk"], _told), ensure_ascii=False))
+
+
+@router.get("/{plate}", response=VehicleObject)
+def vehicle(request: HttpRequest, plate: str) -> HttpResponse:
+    return single(_told(_vehicle(caller_of(request), plate)))
+
+
+@router.put("/{plate}", response={200: VehicleObject, 201: VehicleObject})
+def put_vehicle(request: HttpRequest, plate: str, body: VehicleBody) -> HttpResponse:
+    """Make it, or change it to this."""
+    caller = caller_of(request)
+    row = _row(plate, body)
+    is_known = _vehicles_of(caller).filter(plate_key=plate).exists()
+    write_vehicles([row], fleet=caller.organisation, keeps_tokens="tokens" not in body.model_fields_set)
+    response = single(_told(_vehicle(caller, plate)), status=200 if is_known else 201)
+    if not is_known:
+        response["Location"] = f"/api/v1/vehicles/{quote(plate, safe='')}"
+    return response
+
+
+@router.delete("/{plate}", response={204: None})
+def delete_vehicle(request: HttpRequest, plate: str) -> HttpResponse:
+    """Nothing more is booked for it; what is booked stands."""
+    found = _vehicle(caller_of(request), plate)
+    operations.set_retired(vehicle_id=found.pk, is_retired=True, seen_version=version_of(found))
+    return HttpResponse(status=204)
+
+
+def _vehicles_of(caller: Caller) -> QuerySet[Vehicle]:
+    rows = Vehicle.objects.filter(fleet=caller.organisation, is_retired=False)
+    return rows.prefetch_related("tokens")
+
+
+def _vehicle(caller: Caller, plate: str) -> Vehicle:
+    return get_object_or_404(_vehicles_of(caller), plate_key=plate)
+
+
+def _row(plate: str, body: VehicleBody) -> VehicleRow:
+    """Raises Invalid."""
+    named = body.plate or plate
+    if not plate.isprintable() or not plate.strip() or len(plate) > 20 or name_key(named) != name_key(plate):
+        raise Invalid([("plate", "is not the one of the address, which has 1 to 20 characters")])
+    row = VehicleRow(**{**body.model_dump(exclude_unset=True), "plate": named})
+    if faults := list(vehicle_faults(VehicleFile(vehicles=[row]))):
+        raise Invalid([(".".join(map(str, path[2:])), text) for path, text in faults])
+    return row
+
+
+def _told(vehicle: Vehicle) -> dict[str, Any]:
+    return {
+        "plate": vehicle.plate,
+        "vehicle_type": vehicle.vehicle_type,
+        "length_cm": vehicle.length_cm,
+        "width_cm": vehicle.width_cm,
+        "height_cm": vehicle.height_cm,
+        "weight_kg": vehicle.weight_kg,
+        "battery_kwh": vehicle.battery_wh / 1000 if vehicle.battery_wh is not None else None,
+        "max_power_kw": vehicle.max_power_w / 1000 if vehicle.max_power_w is not None else None,
+        "charge_curve": curve_text(vehicle.charge_curve),
+        "connector_standards": vehicle.connector_standards,
+        "carries_dangerous_goods": vehicle.carries_dangerous_goods,
+        "needs_refrigeration": vehicle.needs_refrigeration,
+        "needs_drive_through": vehicle.needs_drive_through,
+        "tokens": [_told_token(token) for token in vehicle.tokens.all()],
+    }
+
+
+def _told_token(token: Token) -> dict[str, Any]:
+    return {
+        "uid": token.uid,
+        "type": token.type,
+        "contract_id": token.contract_id,
+        "label": token.label,
+        "group": token.group_name,
+        "either_byte_order": token.is_read_either_way,
+        "blocked": token.is_blocked,
+    }
