@@ -18,13 +18,13 @@ from bookings.api.schemas import List
 from bookings.models import Webhook
 from bookings.notifications.feed import TYPES
 from bookings.webhooks import registry
-from depots.url_guard import MAX_URL
+from bookings.webhooks.registry import LONGEST_URL
 
 router = Router()
 
 
 class NewWebhook(Body):
-    url: str = Field(min_length=1, max_length=MAX_URL, description="https, at a public address")
+    url: str = Field(min_length=1, max_length=LONGEST_URL, description="https, at a public address")
     events: list[str] = Field(default=[], max_length=len(TYPES), description="types; without it all of them")
 
 
