@@ -301,7 +301,9 @@ def test_a_german_reads_german_mails(booking):
 
 def test_a_closure_is_told_to_the_fleets_whose_bookings_stand_in_it(booking):
     operations.close_evse(evse=booking.evse, period=slot(9, 11), reason="Cable", actor=MANAGER, now=NOW)
-    operations.close_evse(evse=booking.evse, period=slot(20, 21), actor=MANAGER, now=NOW)
+    operations.close_evse(
+        evse=booking.evse, period=slot(20, 21), actor=MANAGER, now=NOW + timedelta(seconds=1)
+    )
 
     [told] = resolving.Occurrence.objects.all()
 
