@@ -131,6 +131,9 @@ class Nav:
         groups.insert(0 if self._keeps_only_accounts else len(groups), money)
         if self._has(NETWORK_ROLES) or self.user.is_staff:
             groups.append(Group("Networks", [self._link("/partners/", "Partners", "route")]))
+        if self._has({Role.ADMIN}):
+            tokens = self._link("/api-tokens/", "API tokens", "key", short="API")
+            groups.append(Group("Systems", [tokens]))
         return [group for group in groups if group.links]
 
     @cached_property

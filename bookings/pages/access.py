@@ -28,10 +28,12 @@ from bookings.models import (
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.rules.agreements import guests_admit
 from depots.models import (
+    ApiToken,
     Charger,
     Depot,
     Evse,
     ExpectedCharger,
+    Membership,
     Organisation,
     RefusedConnection,
     SettingsTemplate,
@@ -253,6 +255,25 @@ def tokens_of(user: Person) -> QuerySet[Token]:
 def own_token(user: Person, token_id: int) -> Token:
     """A token this person may change."""
     return get_object_or_404(tokens_of(user), pk=token_id, fleet__in=fleets_booked_for(user))
+
+
+def organisations_administered(user: Person) -> list[Organisation]:
+    """Those whose people and systems this person looks after, by name; 404 for who looks after none."""
+    found = sorted(organisations(user, {Membership.Role.ADMIN}), key=lambda organisation: organisation.name)
+    if not found:
+        raise Http404
+    return found
+
+
+def administered(user: Person, organisation_id: int) -> Organisation:
+    rows = Organisation.objects.filter(pk__in=organisation_ids(user, {Membership.Role.ADMIN}))
+    return get_object_or_404(rows, pk=organisation_id)
+
+
+def api_token(user: Person, token_id: int) -> ApiToken:
+    """A token for the API of an organisation this person looks after."""
+    admitted = organisation_ids(user, {Membership.Role.ADMIN})
+    return get_object_or_404(ApiToken, pk=token_id, organisation__in=admitted)
 
 
 def dispatcher(user: Person) -> list[Organisation]:

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from bookings.pages.views import (
+    api_tokens,
     approvals,
     balances,
     bank,
@@ -81,6 +82,9 @@ urlpatterns = [
         payment_terms.agreement,
         name="agreement_payment_terms",
     ),
+    path("api-tokens/", api_tokens.tokens, name="api_tokens"),
+    path("api-tokens/<int:api_token_id>/revocation/", api_tokens.revoke, name="api_token_revocation"),
+    path("organisations/<int:organisation_id>/api-tokens/", api_tokens.add, name="api_token_add"),
     path("balances/", balances.balances, name="balances"),
     path("balances/<int:operator_id>/<int:customer_id>/<str:currency>/", balances.balance, name="balance"),
     path(

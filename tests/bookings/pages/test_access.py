@@ -53,6 +53,7 @@ from depots.models import (
     TrustedRoot,
     User,
 )
+from depots.operations.api_tokens import make_api_token
 from tests.bookings.billing.billed import make_buyer, make_seller, make_written_invoice
 from tests.bookings.people import client_of
 from tests.factories import (
@@ -128,6 +129,7 @@ READERS = {
     "charger_inventory": DEPOT,
     "settings_templates": {"manager", "foreign_manager"},
     "trusted_roots": {"manager", "foreign_manager"},
+    "api_tokens": {"admin"},
     "settings_template": {"manager"},
     "settings_template_add": {"manager"},
     "new_chargers": {"manager"},
@@ -213,6 +215,8 @@ WRITERS = {
     "settings_template_add": {"manager"},
     "settings_template_removal": {"manager"},
     "trusted_root_add": {"manager"},
+    "api_token_add": {"admin"},
+    "api_token_revocation": {"admin"},
     "trusted_root_removal": {"manager"},
     "tariff_add": {"manager", "foreign_manager", "accountant"},
     "tariff_preview": {"manager", "foreign_manager", "accountant"},
@@ -336,7 +340,8 @@ def _build() -> World:
         operator=operator, name="CN=V2G Root", fingerprint="0" * 64, not_after=NOW, added_at=NOW
     )
     arguments = {
-        "root_id": root.pk, "refused_id": refused.pk, "expected_id": expected.pk,
+        "root_id": root.pk, "api_token_id": make_api_token(organisation=ours, name="planner", now=NOW)[0].pk,
+        "refused_id": refused.pk, "expected_id": expected.pk,
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,

@@ -388,7 +388,7 @@ MAKING = {
     "reserve_test", "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
     "delay_outlook",
     "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
-    "expected",
+    "expected", "api_token_add",
 }  # fmt: skip
 SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
@@ -400,7 +400,7 @@ VERSIONED_ELSEWHERE = {
     "limit_there", "lift_limit_there", "show_limit_there", "unlock_there",
 }  # fmt: skip
 # Done once, whoever asks again: what is missing is issued, what rests is reopened, what was not priced again is.
-ONCE = {"missing_records", "reopening", "price_checks"}
+ONCE = {"missing_records", "reopening", "price_checks", "api_token_revocation"}
 
 
 def sender(sent: Sent) -> Client:
@@ -465,6 +465,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "booking_id": 1,
         "vehicle_id": 1,
         "token_id": 1,
+        "api_token_id": 1,
         "closure_id": 1,
         "tariff_id": 1,
         "organisation_id": 1,
