@@ -1,7 +1,8 @@
-"""Names of plugs, vehicle types, facilities and protocols that files, forms and partners share. Plugs and types are OCPI's."""
+"""Names of plugs, vehicle types, facilities and protocols that files, forms and partners share; OCPI's, where it has them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Final
@@ -56,11 +57,44 @@ VEHICLE_TYPES: Final = {
     "DISABLED": "Adapted for a disabled driver",
 }
 
-FACILITIES: Final = (
+OCPI_FACILITIES: Final = (
     "HOTEL", "RESTAURANT", "CAFE", "MALL", "SUPERMARKET", "SPORT", "RECREATION_AREA", "NATURE", "MUSEUM", "BIKE_SHARING",
     "BUS_STOP", "TAXI_STAND", "TRAM_STOP", "METRO_STATION", "TRAIN_STATION", "AIRPORT", "PARKING_LOT", "CARPOOL_PARKING",
     "FUEL_STATION", "WIFI",
 )  # fmt: skip
+# What drivers ask for and OCPI has no name for: told in files, and to no partner.
+OWN_FACILITIES: Final = ("SHOWERS", "TOILETS", "SECURITY")
+FACILITIES: Final = (*OCPI_FACILITIES, *OWN_FACILITIES)
+
+
+@dataclass(frozen=True)
+class Amenity:
+    """What a driver looks for around a charger: any of these facilities is it."""
+
+    label: str
+    facilities: frozenset[str]
+
+    def is_at(self, facilities: Iterable[str]) -> bool:
+        return not self.facilities.isdisjoint(facilities)
+
+
+AMENITIES: Final = {
+    "food": Amenity("Food", frozenset({"RESTAURANT", "CAFE", "SUPERMARKET", "MALL", "FUEL_STATION"})),
+    "showers": Amenity("Showers", frozenset({"SHOWERS"})),
+    "toilets": Amenity("Toilets", frozenset({"TOILETS"})),
+    "parking": Amenity("Parking", frozenset({"PARKING_LOT"})),
+    "security": Amenity("Guarded", frozenset({"SECURITY"})),
+    "wifi": Amenity("Wi-Fi", frozenset({"WIFI"})),
+    "hotel": Amenity("Hotel", frozenset({"HOTEL"})),
+}
+
+
+def amenities_at(facilities: Iterable[str]) -> list[str]:
+    """In words, in the order in which they are asked for."""
+    there = set(facilities)
+    return [amenity.label for amenity in AMENITIES.values() if amenity.is_at(there)]
+
+
 ENERGY_SOURCES: Final = (
     "NUCLEAR",
     "GENERAL_FOSSIL",

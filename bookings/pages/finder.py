@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from bookings.models import Booking
 from bookings.pages import overlaps, wording
+from bookings.pages.forms.finder_place import in_order
 from bookings.pages.forms.slots import ASKED, SearchForm
 from bookings.pages.partner_notes import PartnerNote, PartnerNotes
 from bookings.pages.slot_payments import SlotPayments
@@ -21,6 +22,7 @@ from bookings.pages.strips import Strips
 from bookings.search.offers import SlotOffer, SlotSearch, find_slots
 from depots.models import Depot
 from depots.periods import Period, spanning
+from depots.standards import amenities_at
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class DepotResults:
     payment: str
     notes: list[PartnerNote]
     is_best_effort: bool = False
+    distance_km: float | None = None
 
     @property
     def starts_at(self) -> datetime:
@@ -51,6 +54,10 @@ class DepotResults:
     @property
     def zone_name(self) -> str:
         return self.period.starts_at.astimezone(self.depot.zone).tzname() or self.depot.time_zone
+
+    @property
+    def amenities(self) -> str:
+        return ", ".join(amenities_at(self.depot.facilities))
 
     @property
     def total(self) -> int:
@@ -105,7 +112,8 @@ def places(
     rows = SlotRows(request, form, search, Strips(offers, search), payments, request_id)
     told = PartnerNotes(offers)
     # An offer's rank is its depot's: the dict keeps the order in which depots first come up.
-    return [_place(form, search, group, rows, payments, booked, told) for group in by_depot.values()]
+    found = [_place(form, search, group, rows, payments, booked, told) for group in by_depot.values()]
+    return in_order(found, form.cleaned_data["order"])
 
 
 def _place(
@@ -132,4 +140,5 @@ def _place(
         payment=payments.at_depot(offers),
         notes=told.of(offers),
         is_best_effort=shown.is_best_effort,
+        distance_km=search.near.distance_km(depot.latitude, depot.longitude) if search.near else None,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -71,13 +72,15 @@ class Nearest:
 class SlotRow:
     """An EVSE in the results, or what a partner offers where it names none.
 
-    Of a refused slot `why` says why, and `without_nearest` that no other time is known, where another time would help.
+    `price` is its total and currency, where there is one. Of a refused slot `why` says why, and `without_nearest` that no other
+    time is known, where another time would help.
     """
 
     html: SafeString
     why: str
     nearest: Nearest | None
     without_nearest: str
+    price: tuple[Decimal, str] | None = None
 
 
 def address(form: SearchForm, search: SlotSearch, depot: Depot, period: Period) -> str:
@@ -128,6 +131,7 @@ class SlotRows:
             why,
             nearest,
             without_nearest,
+            (offer.quote.total, offer.quote.currency) if offer.quote else None,
         )
 
     def _what(self, offer: SlotOffer, uid: str) -> str:

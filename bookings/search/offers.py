@@ -187,7 +187,7 @@ class _OwnOffers:
         self._live = _live(
             one for one in self._candidates if search.with_live or trouble.is_soon(one.period, now=search.now)
         )
-        self._refusals: dict[tuple[int, Terms], BookingError | None] = {}
+        self._refusals: dict[tuple[int, Terms, Period | None], BookingError | None] = {}
         self._quotes: dict[Any, Quote | None] = {}
         self._paying: dict[int, PaymentTerms | None] = {}
         self._first: dict[tuple[int, Terms], Period] = {}
@@ -249,8 +249,9 @@ class _OwnOffers:
         return SlotTaken(nearest=self._nearest(one, terms))
 
     def _against_terms(self, one: _Candidate, terms: Terms) -> BookingError | None:
-        """The same for all EVSEs of a depot that are booked under the same terms."""
-        key, allowance = (one.evse.depot.pk, terms), self._allowance(one)
+        """The same for all EVSEs of a depot that are booked under the same terms, unless each is looked at in its own time."""
+        own = one.period if self._search.patience is not None else None
+        key, allowance = (one.evse.depot.pk, terms, own), self._allowance(one)
         if key not in self._refusals:
             found = _against_terms(terms, one.evse.depot, one.period, allowance, now=self._search.now)
             self._refusals[key] = found
@@ -334,7 +335,8 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
     for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=around):
         slots[slot.option_id].append(slot)
     prices, told = PartnerPrices(by_depot), told_evses(options)
-    taken = asked_elsewhere([option.pk for option in options if option.is_best_effort], asked)
+    soonest = asked.widened(after=search.patience or timedelta())
+    taken = asked_elsewhere([option.pk for option in options if option.is_best_effort], soonest)
     hints = [
         _hint(search, option, terms[option.pk], slots[option.pk], prices, taken.get(option.pk, ()), told)
         for option in options

@@ -20,6 +20,7 @@ from bookings.pages.forms.fields import (
     ShownPriceField,
     period_in,
 )
+from bookings.pages.forms.finder_place import PlaceFields
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
@@ -42,7 +43,7 @@ class TimeFault(NamedTuple):
     is_repeated: bool = False
 
 
-class SearchForm(forms.Form):
+class SearchForm(PlaceFields):
     """The finder. Whatever is not given has a default, so that opening it shows something."""
 
     fleet = RowField[Organisation](missing="You do not book for this fleet.", none="", label="For")
@@ -100,8 +101,10 @@ class SearchForm(forms.Form):
             cleaned["periods"],
             self.now,
             depot=cleaned["depot"],
-            among=self.depots,
+            near=self.circle,
+            among=self.meant,
             vehicle=cleaned["vehicle"],
+            min_power_w=self.least_power_w,
             with_live=True,
         )
 
@@ -113,6 +116,7 @@ class SearchForm(forms.Form):
             "vehicle": self._row_field("vehicle").value_of(vehicle),
             "starts_at": local_text(period.starts_at, zone),
             "ends_at": local_text(period.ends_at, zone),
+            **self.placed(),
         }
         return (
             {"fleet": self._row_field("fleet").value_of(self.chosen_fleet), **found}
@@ -128,6 +132,8 @@ class SearchForm(forms.Form):
         asked = search.period_at(option.depot)
         return (
             search.depot in (None, option.depot)
+            and option.depot in self.meant
+            and (search.near is None or search.near.contains(option.depot.latitude, option.depot.longitude))
             and search.vehicle == vehicle
             and asked is not None
             and asked.in_utc() == period.in_utc()

@@ -8,12 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 from django import forms
-from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from bookings.models import Vehicle
 from bookings.pages.forms.fields import FARTHEST, MomentField, RowField, moment_in
+from bookings.pages.forms.place_input import UNKNOWN_PLACE, PlaceInput
 from bookings.rules.driving_times import EXTENDED_DAY, RESTED, Breaks, Duty
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.vehicle_range import EnergyUse, usual_wh_per_km
@@ -31,28 +29,7 @@ from depots.routes import distance_km
 USUAL_START = time(6)
 # Further than that nobody drives in one go, and a plan would have no end.
 MOST_KM = 6_000
-UNKNOWN_PLACE = (
-    "There is no depot, town or point of that name. Towns below 5,000 people are found by coordinates."
-)
 _BREAKS = [(Breaks.WHOLE, "45 minutes at once"), (Breaks.IN_PARTS, "15 and then 30 minutes")]
-
-
-class PlaceInput(forms.TextInput):
-    """A place by its name. What it may mean is asked for while one types, and stands in the browser's own list below it."""
-
-    def __init__(self) -> None:
-        super().__init__({"autocomplete": "off", "spellcheck": "false"})
-
-    def render(
-        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
-    ) -> SafeString:
-        listed = f"{(attrs or {}).get('id', name)}_places"
-        asking = {
-            "list": listed, "hx-get": reverse("bookings:places"), "hx-trigger": "input changed delay:150ms",
-            "hx-target": f"#{listed}", "hx-swap": "innerHTML", "hx-push-url": "false", "hx-sync": "this:replace",
-        }  # fmt: skip
-        control = super().render(name, value, {**(attrs or {}), **asking}, renderer)
-        return format_html('{}<datalist id="{}"></datalist>', control, listed)
 
 
 class TripForm(forms.Form):

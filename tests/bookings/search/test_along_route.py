@@ -27,6 +27,7 @@ from tests.factories import (
     make_depot,
     make_evse,
     make_fleet,
+    make_opening_hours,
     make_operator,
     make_option,
     option_of,
@@ -270,3 +271,21 @@ def test_a_routing_service_that_fails_or_hangs_costs_a_moment_once_and_no_page(
     for call in list(routing._hanging):
         call.join(30)
     assert route_through([HAMBURG, BASEL]).is_by_road
+
+
+@pytest.mark.django_db
+def test_each_evse_of_a_depot_is_looked_at_in_its_own_time() -> None:
+    """It opens after the truck is there: where all is taken then, that says nothing of the bay beside it."""
+    depot, fleet = place(51.32, 9.3, terms={"max_duration_min": 1440}), make_fleet()
+    make_opening_hours(depot, 16 * 60, 22 * 60)
+    depot.charging_when_closed = False
+    depot.save()
+    [taken] = depot.evses.all()
+    free = make_evse(depot)
+    book_slot(fleet=fleet, option=option_of(taken), period=slot(15, 21))
+
+    offers = find_slots_along(journey(), SlotSearch(fleet, slot(8, 9), NOW), 60 * MINUTE)
+
+    [found] = [one.offer for one in offers if one.offer.is_free]
+    assert found.evse is not None
+    assert (found.evse.pk, found.period) == (free.pk, slot(15, 16))

@@ -9,6 +9,7 @@ from decimal import Decimal
 from depots.capabilities import keeps_reservations, reads_contracts, starts_remotely, why_not
 from depots.models import ChargerCommand, Connector, Evse, OpeningHours, Organisation
 from depots.periods import Period
+from depots.standards import OWN_FACILITIES
 from roaming.mirror.values import ToldBay, ToldConnector, ToldDescription, ToldEvse, ToldHours, ToldPlace
 from roaming.ocpi.v2_3_0.bookings.schemas import EvsePosition, VehicleType
 from roaming.ocpi.v2_3_0.locations import schemas
@@ -55,7 +56,7 @@ def location_out(published: PublishedDepot, *, may_unlock: bool = False) -> sche
         parking_places=[parking_out(evse, published) for evse in evses],
         directions=[schemas.DisplayText(**told) for told in depot.directions],
         operator=business_details_out(depot.operator),
-        facilities=depot.facilities,
+        facilities=[name for name in depot.facilities if name not in OWN_FACILITIES],
         time_zone=depot.time_zone,
         opening_times=hours_out(list(depot.opening_hours.all())),
         charging_when_closed=depot.charging_when_closed,
