@@ -118,6 +118,30 @@ class OwnFleetFirst(BookingError):
     field = "starts_at"
 
 
+class OpenAlready(BookingError):
+    """The depot is open to whom it would be opened."""
+
+    code = "open_already"
+
+
+class ProposalWaits(BookingError):
+    """An ask or offer of the same depot and guest waits for its answer."""
+
+    code = "proposal_waits"
+
+
+class ProposalAnswered(BookingError):
+    code = "proposal_answered"
+
+
+class AgreementOver(BookingError):
+    code = "agreement_over"
+
+
+class TooManyRules(BookingError):
+    code = "too_many_rules"
+
+
 class QuotaReached(BookingError):
     """The customer, or all guests together, have as much of the depot then as they may."""
 
@@ -477,10 +501,6 @@ class WebhookRefused(BookingError):
 
 class TooManyWebhooks(BookingError):
     code = "too_many_webhooks"
-
-
-class TooManyCalendars(BookingError):
-    code = "too_many_calendars"
 
 
 class WrongWebhookState(BookingError):

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Prefetch, prefetch_related_objects
-from django.db.models.expressions import BaseExpression
 from django.http import HttpRequest
 
 from depots.models import Depot, Membership, User
@@ -33,8 +32,6 @@ MONEY_ROLES = {Role.ACCOUNTANT, Role.ADMIN}
 COST_ROLES = FLEET_ROLES | MONEY_ROLES
 DISPUTING_ROLES = BOOKING_ROLES | MONEY_ROLES
 REVENUE_ROLES = DECIDING_ROLES | MONEY_ROLES
-# What other apps have read with each membership, by name: `unread`, how many messages its person has not read (bookings).
-READ_ALONG: dict[str, BaseExpression] = {}
 
 
 @dataclass(frozen=True)
@@ -107,22 +104,6 @@ class Nav:
         return next((link.url for link in links), "/account/password/")
 
     @cached_property
-    def inbox(self) -> Link:
-        """What this person was told, with how much of it is unread."""
-        unread = next((getattr(membership, "unread", 0) for membership in self.memberships), 0)
-        counts = {self.user.pk: unread}
-        return replace(self._link("/inbox/", "Inbox", "inbox"), live_kind="inbox", counts=counts)
-
-    @property
-    def runs_systems(self) -> bool:
-        """Whether this person looks after the webhooks of an organisation."""
-        return self._has({Role.ADMIN})
-
-    @property
-    def makes_calendars(self) -> bool:
-        return self._has(BOOKING_ROLES | DECIDING_ROLES)
-
-    @cached_property
     def groups(self) -> list[Group]:
         groups = [Group("Fleet", self._fleet_links()), Group("Depots", self._depot_links())]
         if not self._has(BOOKING_ROLES):
@@ -148,6 +129,7 @@ class Nav:
             return []
         today = Link("/", "Today", "calendar-event", "Today", is_here=self.path == "/")
         links = [today, self._link("/bookings/", "Bookings", "list")]
+        agreements = [] if self._runs_any else [self._link("/agreements/", "Agreements", "key")]
         if self._has(BOOKING_ROLES):
             links.append(self._link("/slots/", "Find a slot", "calendar-search", short="Find"))
             links.append(self._link("/trips/plan/", "Plan a trip", "map-pin", short="Trip"))
@@ -155,6 +137,7 @@ class Nav:
             *links,
             self._link("/vehicles/", "Vehicles", "truck"),
             self._link("/tokens/", "Tokens", "credit-card"),
+            *agreements,
         ]
 
     @cached_property
@@ -174,6 +157,8 @@ class Nav:
             links.append(replace(requests, live_kind="requests", counts=self.waiting_at))
         if any(self._runs_depots(m) for m in self.memberships if m.role in TARIFF_ROLES):
             links.append(self._link("/tariffs/", "Tariffs", "list"))
+        if self._runs_any:
+            links.append(self._link("/agreements/", "Agreements", "key"))
         return links
 
     def _money_links(self) -> list[Link]:
@@ -188,6 +173,10 @@ class Nav:
                 self._link("/reconciliation/", "Reconciliation", "arrows-exchange", short="Reconcile")
             )
         return links
+
+    @property
+    def _runs_any(self) -> bool:
+        return bool(self.depots) and self._has(DEPOT_ROLES)
 
     def _runs_depots(self, membership: Membership) -> bool:
         is_known = any(depot.operator_id == membership.organisation_id for depot in self.depots)
@@ -212,7 +201,6 @@ class Nav:
 def memberships_of(user: User) -> list[Membership]:
     """With their organisations, in order of their names. Read once a request: the rows stay with the user object."""
     rows = Membership.objects.select_related("organisation").order_by("organisation__name", "pk")
-    rows = rows.annotate(**READ_ALONG)
     prefetch_related_objects([user], Prefetch("memberships", rows))
     return list(user.memberships.all())
 

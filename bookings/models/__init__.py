@@ -1,6 +1,7 @@
 """The promise to a driver: what is offered on which terms, who booked it, and what it occupies."""
 
 from bookings.models.access_rules import AccessRule
+from bookings.models.agreements import AgreementEvent, AgreementProposal
 from bookings.models.bank import BankOrder, BankOrderLine
 from bookings.models.booking_history import BookingEvent, BookingRequest
 from bookings.models.booking_states import (
@@ -59,6 +60,8 @@ __all__ = [
     "LIVE",
     "AcceptedFinding",
     "AccessRule",
+    "AgreementEvent",
+    "AgreementProposal",
     "BankOrder",
     "BankOrderLine",
     "Booking",

@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from bookings.actors import COMMAND, Actor
 from bookings.core import calendars
 from bookings.core.locking import lock_depot
 from bookings.errors import AmountInvalid, TariffRefused
-from bookings.models import PaymentTerms, TariffVersion
+from bookings.models import AgreementEvent, PaymentTerms, TariffVersion
 from bookings.pricing.tariff_checks import TariffFault
 from bookings.rules import configuration
 from bookings.rules.tariff_clashes import currency_clash
@@ -32,25 +33,35 @@ class CreditLimit:
 
 
 def open_depot(
-    *, depot: Depot, guest: Organisation | None, credit: CreditLimit | None = None, now: datetime
+    *,
+    depot: Depot,
+    guest: Organisation | None,
+    credit: CreditLimit | None = None,
+    ends_at: datetime | None = None,
+    actor: Actor = COMMAND,
+    now: datetime,
 ) -> tuple[Agreement, bool]:
     """The agreement in force and whether it is new. A guest of None opens to every fleet and registered partner.
 
-    One that had ended is taken up again from now on, with its terms and tariff. Without `credit` the limit stays what it was.
+    One that had ended is taken up again from now on, with its terms and tariff; a new one lasts until `ends_at`. Without `credit`
+    the limit stays what it was.
     Raises TariffRefused where its customers would pay for charging in one currency and for booking in another.
     """
     with transaction.atomic():
         lock_depot(depot.pk)
         agreement, is_new = Agreement.objects.get_or_create(
-            depot=depot, guest=guest, defaults={"starts_at": now}
+            depot=depot, guest=guest, defaults={"starts_at": now, "ends_at": ends_at}
         )
         if not is_new and agreement.ends_at is not None and agreement.ends_at <= now:
-            agreement.starts_at, agreement.ends_at, is_new = now, None, True
+            agreement.starts_at, agreement.ends_at, is_new = now, ends_at, True
             agreement.save(update_fields=["starts_at", "ends_at"])
         if credit is not None:
             told = {"credit_limit": credit.amount, "beyond": credit.beyond, "currency": _currency(depot)}
             PaymentTerms.objects.update_or_create(agreement=agreement, defaults=told)
         if is_new:
+            AgreementEvent.objects.create(
+                agreement=agreement, kind=AgreementEvent.Kind.OPENED, at=now, **actor.columns("by")
+            )
             _check_currencies(depot, now)
             calendars.mark_depot_changed(depot.pk, at=now)
     return agreement, is_new

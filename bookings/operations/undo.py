@@ -106,7 +106,7 @@ def _taken_back(undo: Undo, accepts_lower_power: bool, actor: Actor, now: dateti
         return change_booking(
             undo.booking_id, request, by=undo.by, seen_version=undo.version, actor=actor, now=now
         )
-    return _made_anew(undo, actor, now)
+    return book_anew(undo.booking_id, held=undo.act == Act.RELEASED, actor=actor, now=now)
 
 
 def _done_before(undo: Undo) -> Booking | None:
@@ -139,9 +139,9 @@ def _request_id(gone: Booking) -> str:
     return str(uuid5(NAMESPACE_URL, f"undo:{gone.reference}"))
 
 
-def _made_anew(undo: Undo, actor: Actor, now: datetime) -> Booking:
-    """All that was asked for then, its power and price too."""
-    gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=undo.booking_id)
+def book_anew(booking_id: int, *, held: bool = False, actor: Actor, now: datetime) -> Booking:
+    """All that was asked for by one that is gone, its power and price too, with a new reference. Raises a BookingError."""
+    gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=booking_id)
     slot = SlotRequest(
         fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
         tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, request_id=_request_id(gone), quote=gone.quote,
@@ -150,7 +150,7 @@ def _made_anew(undo: Undo, actor: Actor, now: datetime) -> Booking:
         raise TooLateToUndo(
             "It was cancelled after its deadline, at the tariff's fee. Book the slot anew instead."
         )
-    if undo.act == Act.RELEASED:
+    if held:
         return hold_slot(slot, actor=actor, now=now)
     told = replace(slot, plate=gone.plate, authorization_reference=_reference_told(gone))
     return request_booking(told, actor=actor, now=now)

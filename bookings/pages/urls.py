@@ -1,6 +1,8 @@
 from django.urls import path
 
 from bookings.pages.views import (
+    access_rules,
+    agreements,
     api_tokens,
     approvals,
     balances,
@@ -76,6 +78,33 @@ urlpatterns = [
     path("organisations/<int:organisation_id>/bank/orders/<int:order_id>/", bank.order, name="bank_order"),
     path(
         "organisations/<int:organisation_id>/payment-terms/", payment_terms.agreements, name="payment_terms"
+    ),
+    path("agreements/", agreements.agreements, name="agreements"),
+    path("agreements/<int:agreement_id>/", agreements.agreement, name="agreement"),
+    path("agreements/<int:agreement_id>/end/", agreements.end, name="agreement_end"),
+    path("agreements/<int:agreement_id>/reopening/", agreements.take_back, name="agreement_reopening"),
+    path("agreements/<int:agreement_id>/rules/", access_rules.agreement_rules, name="agreement_rules"),
+    path(
+        "agreements/<int:agreement_id>/rules/<int:rule_id>/removal/",
+        access_rules.agreement_rule_removal,
+        name="agreement_rule_removal",
+    ),
+    path("agreements/proposals/<int:proposal_id>/", agreements.proposal, name="agreement_proposal"),
+    path(
+        "agreements/proposals/<int:proposal_id>/acceptance/", agreements.accept, name="agreement_acceptance"
+    ),
+    path("agreements/proposals/<int:proposal_id>/refusal/", agreements.decline, name="agreement_refusal"),
+    path(
+        "agreements/proposals/<int:proposal_id>/withdrawal/", agreements.withdraw, name="agreement_withdrawal"
+    ),
+    path("depots/<str:code>/access/", agreements.ask, name="agreement_ask"),
+    path("depots/<str:code>/offer/", agreements.offer, name="agreement_offer"),
+    path("depots/<str:code>/listing/", agreements.listing, name="depot_listing"),
+    path("depots/<str:code>/rules/", access_rules.depot_rules, name="depot_rules"),
+    path(
+        "depots/<str:code>/rules/<int:depot_rule_id>/removal/",
+        access_rules.depot_rule_removal,
+        name="depot_rule_removal",
     ),
     path(
         "agreements/<int:agreement_id>/payment-terms/",

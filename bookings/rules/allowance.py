@@ -180,8 +180,8 @@ def allowance_of_guest(
         if (rule.kind, rule.counts) == (Kind.QUOTA, Counts.GUESTS)
     ]
     return Allowance(
-        windows=tuple(_hours(rule) for rule in narrowest(Kind.WINDOW)),
-        own_first=tuple(OwnFirst(_hours(rule), _ahead(rule)) for rule in narrowest(Kind.OWN_FIRST)),
+        windows=tuple(hours_of(rule) for rule in narrowest(Kind.WINDOW)),
+        own_first=tuple(OwnFirst(hours_of(rule), _ahead(rule)) for rule in narrowest(Kind.OWN_FIRST)),
         quotas=(*each, *together, *own.quotas),
         ends_at=ends_at,
     )
@@ -193,7 +193,8 @@ def _last_end(agreements: Iterable[Agreement]) -> datetime | None:
     return max(known) if known and len(known) == len(ends) else None
 
 
-def _hours(rule: AccessRule) -> WeeklyHours:
+def hours_of(rule: AccessRule) -> WeeklyHours:
+    """When it holds."""
     return WeeklyHours(tuple(sorted(set(rule.weekdays))), rule.from_minute, rule.to_minute)
 
 
@@ -206,7 +207,7 @@ def _quota(rule: AccessRule, operator_id: int, evses: int, customer_id: int | No
     amount = rule.amount or 0
     places = {Unit.EVSES: amount, Unit.PERCENT: amount * evses // 100}.get(Unit(rule.unit))
     watts = amount * 1000 if rule.unit == Unit.KW else None
-    return Quota(_hours(rule), counted, operator_id, places, watts, customer_id)
+    return Quota(hours_of(rule), counted, operator_id, places, watts, customer_id)
 
 
 def _kept_free(
@@ -214,7 +215,7 @@ def _kept_free(
 ) -> Quota:
     there = frozenset(all_evses if rule.option_id is None else pools.get(rule.option_id, ()))
     places = max(len(there) - (rule.amount or 0), 0)
-    return Quota(_hours(rule), Counted.EVERYBODY, operator_id, places, evse_ids=there)
+    return Quota(hours_of(rule), Counted.EVERYBODY, operator_id, places, evse_ids=there)
 
 
 def _day_words(weekdays: Sequence[int]) -> str:

@@ -68,6 +68,9 @@ class Depot(models.Model):
         blank=True,
         help_text="how EVSEs may be kept whose charger keeps no reservation",
     )
+    is_listed = models.BooleanField(
+        default=False, db_default=False, help_text="fleets it is not open to see it, and may ask for access"
+    )
     is_withdrawn = models.BooleanField(default=False, help_text="no longer offered; its bookings stand")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -19,6 +19,7 @@ from psycopg.types.range import TimestamptzRange
 
 from bookings.models import (
     AccessRule,
+    AgreementProposal,
     Booking,
     BookingOption,
     BookingSession,
@@ -188,6 +189,9 @@ def sites() -> dict[str, Build]:
         "membership_role_once": lambda _: Membership(user=user, organisation=operator, role="viewer"),
         "depot_code_once": lambda n: Depot(operator=operator, code=case("x-1", n), location_id=f"L{n}"),
         "depot_location_once": lambda n: Depot(operator=operator, code=f"C{n}", location_id=case("x-1", n)),
+        "proposal_waits_once": lambda _: AgreementProposal(
+            depot=other, guest=operator, made_by_side="guest", made_at=NOW, made_by_kind="manager"
+        ),
         "agreement_once": lambda _: Agreement(depot=other, guest=operator, starts_at=NOW),
         "charger_identity_once": lambda n: Charger(depot=depot, identity=case("cp-x", n)),
         "refused_identity_once": lambda n: RefusedConnection(
@@ -380,6 +384,8 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "terms_power_order_known": lambda: TermsOverride(depot=_bare_depot(), power_order="alphabet"),
     "terms_overstay_known": lambda: TermsOverride(depot=_bare_depot(), overstay="tow"),
     "access_rule_hours_sensible": lambda: AccessRule(depot=make_depot(), kind="window", weekdays=[8]),
+    "proposal_ends_after_it_was_made": lambda: _proposal(ends_at=NOW),
+    "proposal_answered_when_over": lambda: _proposal(state="declined"),
     "access_rule_whole": lambda: AccessRule(depot=make_depot(), kind="quota", unit="evses", counts="each"),
     "access_rule_of_its_owner": lambda: AccessRule(
         depot=make_depot(),
@@ -449,3 +455,14 @@ def _in_database(row: Model, name: str) -> Constraint:
 
 def violated_constraint(violation: IntegrityError) -> str:
     return violation.__cause__.diag.constraint_name or ""  # type: ignore[union-attr]
+
+
+def _proposal(**fields: Any) -> AgreementProposal:
+    return AgreementProposal(
+        depot=make_depot(),
+        guest=make_fleet(),
+        made_by_side="guest",
+        made_at=NOW,
+        made_by_kind="manager",
+        **fields,
+    )

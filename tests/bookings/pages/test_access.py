@@ -24,6 +24,7 @@ from bookings.actors import Actor
 from bookings.billing.disputes import raise_dispute
 from bookings.models import (
     AcceptedFinding,
+    AgreementProposal,
     Booking,
     BookingEvent,
     ChargeDetailRecord,
@@ -65,6 +66,7 @@ from tests.factories import (
     make_evse,
     make_fleet,
     make_operator,
+    make_rule,
     make_user,
     make_vehicle,
     option_of,
@@ -100,6 +102,11 @@ ROLES = sorted(SIGNED_IN | {"stranger"})
 # Who may open a page, and who may send something to it. Without an entry nobody may: 404, or 405 for a method it lacks.
 READERS = {
     "home": SIGNED_IN,
+    "agreements": FLEET | DEPOT | {"rival", "foreign_manager"},
+    "agreement": DEPOT,
+    "agreement_proposal": FLEET | DEPOT,
+    "agreement_ask": BOOKERS | {"rival"},
+    **{key: {"manager"} for key in ("agreement_end", "agreement_rules", "agreement_offer", "depot_rules")},
     "slots": BOOKERS | {"rival"},
     **dict.fromkeys(("trip_plan", "places"), BOOKERS | {"rival"}),
     "bookings": FLEET | {"rival", "keeper"},
@@ -168,6 +175,23 @@ READERS = {
     "dispute_answer": REVENUE,
 }
 WRITERS = {
+    **{
+        key: {"manager"}
+        for key in (
+            "agreement_acceptance",
+            "agreement_end",
+            "agreement_offer",
+            "agreement_refusal",
+            "agreement_reopening",
+            "agreement_rule_removal",
+            "agreement_rules",
+            "depot_listing",
+            "depot_rule_removal",
+            "depot_rules",
+        )
+    },
+    "agreement_ask": BOOKERS | {"rival"},
+    "agreement_withdrawal": BOOKERS,
     "home": SIGNED_IN,
     "reserve_test": {"manager"},
     "kept_release": {"manager"},
@@ -292,7 +316,9 @@ def _build() -> World:
         make_fleet("Rival Fracht"),
     )
     operator, other = make_seller("Ladepark"), make_operator("Anderswo Lader")
-    depot = make_depot(operator, code="LP-1", name="Venlo", terms={"approval": True, "decision_min": 600})
+    depot = make_depot(
+        operator, code="LP-1", name="Venlo", is_listed=True, terms={"approval": True, "decision_min": 600}
+    )
     make_depot(other, code="AL-1", name="Anderswo", open_to_all=False)
     evse = make_evse(charger=make_charger(depot, identity="CP-1"))
     vehicles = [
@@ -339,13 +365,19 @@ def _build() -> World:
     root = TrustedRoot.objects.create(
         operator=operator, name="CN=V2G Root", fingerprint="0" * 64, not_after=NOW, added_at=NOW
     )
+    agreement = depot.agreements.get()
+    proposal = AgreementProposal.objects.create(
+        depot=depot, guest=ours, made_by_side="guest", made_at=NOW, made_by_kind="dispatcher"
+    )
     arguments = {
+        "proposal_id": proposal.pk, "rule_id": make_rule(agreement, "window").pk,
+        "depot_rule_id": make_rule(depot, "window").pk,
         "root_id": root.pk, "api_token_id": make_api_token(organisation=ours, name="planner", now=NOW)[0].pk,
         "refused_id": refused.pk, "expected_id": expected.pk,
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,
-        "order_id": order.pk, "agreement_id": depot.agreements.get().pk,
+        "order_id": order.pk, "agreement_id": agreement.pk,
         "invoice_id": make_written_invoice(depot, ours).pk, **_of_reconciliation(ours),
         "verb": "restart", "template_id": template.pk, "command_id": _with_log(evse.charger).command_id,
         "uid": evse.uid, "kept_id": kept.pk, "operator_id": operator.pk, "customer_id": ours.pk, "currency": "EUR",

@@ -21,6 +21,8 @@ from bookings.billing.bank import account_version, collectable, payable
 from bookings.billing.versions import billing_version, invoice_version, order_version
 from bookings.maintenance.charger_requests import checked_settings, in_the_way, settings_version
 from bookings.models import (
+    AccessRule,
+    AgreementProposal,
     BankOrder,
     Booking,
     BookingEvent,
@@ -40,7 +42,10 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.operations import kept_evses
+from bookings.operations.access_rules import rules_version
+from bookings.operations.agreements import ask_for_access, listing_version, offer_access
 from bookings.operations.commission_charger import refused_connection_version
+from bookings.operations.end_agreement import end_agreement, ending_version
 from bookings.operations.limit_power import limits_version
 from bookings.operations.set_terms import terms_version
 from bookings.operations.tariffs import version_of_tariff
@@ -48,6 +53,7 @@ from bookings.pages.charger_security import password_version
 from bookings.pages.urls import urlpatterns
 from bookings.rules.content_version import version_of
 from depots.models import (
+    Agreement,
     Charger,
     ChargerCommand,
     Depot,
@@ -77,7 +83,9 @@ from tests.factories import (
     make_evse,
     make_fleet,
     make_operator,
+    make_rule,
     make_user,
+    open_depot,
     option_of,
     place_hold,
     slot,
@@ -331,7 +339,63 @@ def of_power_limit() -> Sent:
     return Sent(evse, {"code": evse.depot.code}, {}, by_depot=True, version=limits_version([limit]))
 
 
+RULE = {"kind": "window", "weekdays": ["1"], "from_minute": "08:00", "to_minute": "18:00"}
+
+
+def of_agreement(**fields: Any) -> Sent:
+    agreement = open_depot(make_depot(open_to_all=False), make_fleet())
+    version = ending_version(agreement, [])
+    return Sent(agreement, {"agreement_id": agreement.pk}, fields, by_depot=True, version=version)
+
+
+def of_ended_agreement() -> Sent:
+    sent = of_agreement()
+    sent.of = end_agreement(agreement_id=sent.of.pk, actor=MANAGER, now=NOW).agreement
+    sent.version = None
+    return sent
+
+
+def of_rules(*, has_rule: bool = False, **fields: Any) -> Sent:
+    sent = of_agreement(**fields)
+    if has_rule:
+        sent.arguments["rule_id"] = make_rule(sent.of, "window").pk
+    sent.version = rules_version(sent.of)
+    return sent
+
+
+def of_depot_rules(*, has_rule: bool = False, **fields: Any) -> Sent:
+    evse = make_evse()
+    arguments = {"code": evse.depot.code}
+    if has_rule:
+        arguments["depot_rule_id"] = make_rule(evse.depot, "window").pk
+    return Sent(evse, arguments, fields, by_depot=True, version=rules_version(evse.depot))
+
+
+def of_listing() -> Sent:
+    evse = make_evse()
+    version = listing_version(evse.depot)
+    return Sent(evse, {"code": evse.depot.code}, {"listed": "1"}, by_depot=True, version=version)
+
+
+def of_proposal(side: str) -> Sent:
+    """One that the depot's manager may answer, or has made."""
+    depot, guest = make_depot(open_to_all=False), make_fleet()
+    propose = ask_for_access if side == "guest" else offer_access
+    proposal = propose(depot=depot, guest=guest, actor=MANAGER, now=NOW)
+    return Sent(proposal, {"proposal_id": proposal.pk}, {}, by_depot=True)
+
+
 CHANGING: dict[str, Callable[[], Sent]] = {
+    "agreement_end": of_agreement,
+    "agreement_reopening": of_ended_agreement,
+    "agreement_rules": lambda: of_rules(**RULE),
+    "agreement_rule_removal": lambda: of_rules(has_rule=True),
+    "depot_rules": lambda: of_depot_rules(**RULE),
+    "depot_rule_removal": lambda: of_depot_rules(has_rule=True),
+    "depot_listing": of_listing,
+    "agreement_acceptance": lambda: of_proposal("guest"),
+    "agreement_refusal": lambda: of_proposal("guest"),
+    "agreement_withdrawal": lambda: of_proposal("operator"),
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
     "change": to_change,
@@ -384,7 +448,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
-    "power_limit",
+    "agreement_ask", "agreement_offer", "power_limit",
     "reserve_test", "home", "holds", "bookings", "vehicle_add", "token_add", "tariff_add", "tariff_preview", "changed_price",
     "delay_outlook",
     "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
@@ -416,6 +480,10 @@ def sender(sent: Sent) -> Client:
 
 def everything() -> list[Any]:
     tables = (
+        AccessRule,
+        Agreement,
+        AgreementProposal,
+        Depot,
         Booking,
         BookingEvent,
         BookingRequest,
@@ -470,6 +538,9 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "tariff_id": 1,
         "organisation_id": 1,
         "agreement_id": 1,
+        "proposal_id": 1,
+        "rule_id": 1,
+        "depot_rule_id": 1,
         "cdr_id": 1,
         "dispute_id": 1,
         "invoice_id": 1,
