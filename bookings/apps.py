@@ -14,3 +14,4 @@ class BookingsConfig(AppConfig):
         import_module("bookings.pages.live.bookings")
         import_module("bookings.pages.live.board")
         import_module("bookings.pages.live.meters")
+        import_module("bookings.pages.live.inbox")

@@ -503,6 +503,10 @@ class TooManyWebhooks(BookingError):
     code = "too_many_webhooks"
 
 
+class TooManyCalendars(BookingError):
+    code = "too_many_calendars"
+
+
 class WrongWebhookState(BookingError):
     """A webhook is paused, stopped or active already, or what is to be sent again still waits."""
 

@@ -22,12 +22,14 @@ from bookings.models import (
     Reminder,
     ScheduledBilling,
 )
+from bookings.notifications import business_news
 from bookings.payments.prepaid import Account
 from bookings.signals import (
     balance_raised,
     billing_due,
     booking_changed,
     cdr_issued,
+    closures_changed,
     invoices_issued,
     limit_set,
     limits_lifted,
@@ -215,6 +217,7 @@ def on_invoices_issued(invoices: list[Invoice], at: datetime, **_: Any) -> None:
     for invoice in invoices:
         deliver_invoice.send(invoice.pk)
         check_record_prices.send(invoice.pk)
+    business_news.tell_of_invoices(invoices, at=at)
 
 
 @receiver(billing_due)
@@ -229,6 +232,11 @@ def on_reminder_due(reminder: Reminder, at: datetime, **_: Any) -> None:
     from bookings.tasks import send_reminder
 
     send_reminder.send(reminder.pk)
+
+
+@receiver(closures_changed)
+def on_closures_changed(evse_ids: list[int], at: datetime, **_: Any) -> None:
+    business_news.tell_of_closures(evse_ids, at=at)
 
 
 @receiver(mails_due)

@@ -15,5 +15,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("roaming.urls")),
     # bookings first: `/` is the day of who is signed in, and bookings passes strangers on to the sign-in of depots.
     path("", include("bookings.pages.urls")),
+    path("", include("bookings.pages.telling_urls")),
     path("", include("depots.urls")),
 ]

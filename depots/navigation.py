@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models.expressions import BaseExpression
 from django.http import HttpRequest
 
 from depots.models import Depot, Membership, User
@@ -32,6 +33,8 @@ MONEY_ROLES = {Role.ACCOUNTANT, Role.ADMIN}
 COST_ROLES = FLEET_ROLES | MONEY_ROLES
 DISPUTING_ROLES = BOOKING_ROLES | MONEY_ROLES
 REVENUE_ROLES = DECIDING_ROLES | MONEY_ROLES
+# What other apps have read with each membership, by name: `unread`, how many messages its person has not read (bookings).
+READ_ALONG: dict[str, BaseExpression] = {}
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,22 @@ class Nav:
             return "/invoices/"
         links = [link for group in self.groups for link in group.links]
         return next((link.url for link in links), "/account/password/")
+
+    @cached_property
+    def inbox(self) -> Link:
+        """What this person was told, with how much of it is unread."""
+        unread = next((getattr(membership, "unread", 0) for membership in self.memberships), 0)
+        counts = {self.user.pk: unread}
+        return replace(self._link("/inbox/", "Inbox", "inbox"), live_kind="inbox", counts=counts)
+
+    @property
+    def runs_systems(self) -> bool:
+        """Whether this person looks after the webhooks of an organisation."""
+        return self._has({Role.ADMIN})
+
+    @property
+    def makes_calendars(self) -> bool:
+        return self._has(BOOKING_ROLES | DECIDING_ROLES)
 
     @cached_property
     def groups(self) -> list[Group]:
@@ -201,6 +220,7 @@ class Nav:
 def memberships_of(user: User) -> list[Membership]:
     """With their organisations, in order of their names. Read once a request: the rows stay with the user object."""
     rows = Membership.objects.select_related("organisation").order_by("organisation__name", "pk")
+    rows = rows.annotate(**READ_ALONG)
     prefetch_related_objects([user], Prefetch("memberships", rows))
     return list(user.memberships.all())
 

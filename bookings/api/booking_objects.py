@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from bookings.actors import Actor, ActorKind
 from bookings.api.problems import ApiResponse
 from bookings.models import Booking, BookingEvent
+from bookings.notifications.booking_object import booking_object as for_organisation
 from depots.models import Organisation
 from depots.periods import utc_text
 
@@ -23,27 +24,8 @@ def bookings_of(organisation: Organisation) -> QuerySet[Booking]:
 
 
 def booking_object(booking: Booking) -> dict[str, Any]:
-    """As in a list; its tokens are read already there."""
-    return {
-        "id": booking.pk,
-        "reference": booking.reference,
-        "status": booking.status,
-        "enforcement": booking.enforcement,
-        "interrupted": _interrupted(booking),
-        "depot": booking.depot.code,
-        "option": booking.option.code,
-        "evse": booking.evse.uid if booking.evse else None,
-        "vehicle": booking.vehicle.plate if booking.vehicle else booking.plate or None,
-        "starts_at": utc_text(booking.starts_at),
-        "ends_at": utc_text(booking.ends_at),
-        "promised_power_kw": booking.promised_power_w / 1000,
-        "tokens": [token.uid for token in booking.tokens.all()],
-        "held_until": utc_text(booking.held_until) if booking.held_until else None,
-        "series": None,
-        "trip": None,
-        "created_at": utc_text(booking.created_at, timespec="milliseconds"),
-        "updated_at": utc_text(booking.updated_at, timespec="milliseconds"),
-    }
+    """As in a list; its tokens are read already there. The same is told in events."""
+    return for_organisation(booking, is_fleet=True)
 
 
 def whole_booking(booking: Booking) -> dict[str, Any]:
@@ -64,17 +46,6 @@ def answer_with(booking_id: int, organisation: Organisation, *, status: int = 20
     if status == 201:
         response["Location"] = f"/api/v1/bookings/{booking.pk}"
     return response
-
-
-def _interrupted(booking: Booking) -> dict[str, Any] | None:
-    if booking.interrupted_at is None:
-        return None
-    return {
-        "at": utc_text(booking.interrupted_at, timespec="milliseconds"),
-        "why": booking.interrupted_why,
-        "metered_wh": booking.metered_wh,
-        "expected_wh": booking.expected_wh,
-    }
 
 
 def _event(event: BookingEvent, booking: Booking) -> dict[str, Any]:

@@ -39,6 +39,7 @@ SET xid = CASE
     THEN pg_current_xact_id() END
 WHERE xid IS NOT NULL
 """
+_QUIET = "UPDATE bookings_bookingevent SET xid = NULL WHERE xid = pg_current_xact_id() AND at < %s"
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,11 @@ def tell_some(*, now: datetime, at_once: int = AT_ONCE) -> int | None:
         return len(ids)
 
 
-def skip_to_now() -> None:
-    """Count everything until now as told: a history that was loaded is no news."""
-    TellingCursor.objects.bulk_create([TellingCursor()], ignore_conflicts=True)
-    with transaction.atomic():
-        cursor = TellingCursor.objects.select_for_update().get()
-        cursor.from_xid, cursor.to_xid, cursor.last_id = _number(_XMIN), None, 0
-        cursor.highest_id = BookingEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
-        cursor.save()
-        Occurrence.objects.all().delete()
+def keep_quiet(*, before: datetime) -> None:
+    """Of what the caller's transaction has written, that which happened before a moment is history and told to nobody."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUIET, [before])
+    Occurrence.objects.filter(at__lt=before).delete()
 
 
 def _window(cursor: TellingCursor) -> _Window:

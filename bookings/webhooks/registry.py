@@ -15,9 +15,10 @@ from bookings.notifications.feed import TYPES, WAKE_CHANNEL
 from depots.models import Organisation
 from depots.notices import tell
 from depots.secrets import decrypt, encrypt
-from depots.url_guard import HostileAddress, check_url
+from depots.url_guard import MAX_URL, HostileAddress, check_url
 
 MOST_WEBHOOKS = 20
+LONGEST_URL = MAX_URL
 State = Webhook.State
 
 

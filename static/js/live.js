@@ -111,7 +111,7 @@
   // ---- every tab ----
   function hear({ event, detail, state, at }) {
     if (at) heardUntil = Math.max(heardUntil, at)
-    if (event === 'requests') count(detail)
+    if (event === 'requests' || event === 'inbox') count(event, detail)
     if (event === 'resync') countAgain()
     if (event) document.body.dispatchEvent(new CustomEvent(`berth:${event}`, { detail, bubbles: true }))
     if (state) show(state)
@@ -129,11 +129,14 @@
     }, words ? PATIENCE_MS : 0)
   }
 
-  // The number of requests that wait, in the shell: one sum over the depots of this person.
-  function count(detail) {
-    for (const sign of document.querySelectorAll('[data-count="requests"]')) {
+  // The numbers in the shell: requests that wait, one sum over the depots of this person, and what they have not read.
+  function count(kind, detail) {
+    for (const sign of document.querySelectorAll(`[data-count="${kind}"]`)) {
       const counts = JSON.parse(sign.dataset.counts)
-      for (const seen of Object.values(detail.for)) if (seen?.depot in counts) counts[seen.depot] = seen.waiting
+      for (const seen of Object.values(detail.for)) {
+        if (seen?.depot in counts) counts[seen.depot] = seen.waiting
+        if (seen?.person in counts) counts[seen.person] = seen.unread
+      }
       showCounts(sign, counts)
     }
   }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from ninja import Router
 
-from bookings.api.resources import bookings, depots, holds, records, slots, vehicles
+from bookings.api.resources import bookings, depots, events, holds, records, slots, vehicles, webhooks
 
 # Paths below /api/v1. Who adds a resource adds it here.
 ROUTERS: dict[str, Router] = {
     "bookings": bookings.router,
     "depots": depots.router,
+    "events": events.router,
     "holds": holds.router,
     "slots": slots.router,
     "vehicles": vehicles.router,
+    "webhooks": webhooks.router,
     "": records.router,
 }

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
+from bookings.notifications import inbox
 from depots.models import Agreement, Depot, Membership, User
 from depots.navigation import BOOKING_ROLES, DEPOT_ROLES, FLEET_ROLES, NETWORK_ROLES, NETWORKS
 
@@ -50,7 +51,7 @@ def listeners(session_keys: set[str], now: datetime) -> dict[str, Listener]:
         roles = tuple(memberships.get(user.pk, ()))
         if roles not in known:  # colleagues share one set, and one look-up
             known[roles] = _audiences(roles, now)
-        found[key] = Listener(user.pk, known[roles])
+        found[key] = Listener(user.pk, known[roles] | {inbox.audience(user.pk)})
     return found
 
 

@@ -22,6 +22,7 @@ from bookings.models import (
 from bookings.notifications import expansion, feed, inbox, kinds, mails, resolving, wording
 from bookings.notifications.occurrences import leave_word
 from bookings.notifications.texts import LANGUAGES
+from bookings.signals import invoices_issued
 from depots.models import Membership
 from tests.factories import (
     DISPATCHER,
@@ -30,11 +31,13 @@ from tests.factories import (
     book_slot,
     make_evse,
     make_fleet,
+    make_operator,
     make_user,
     make_vehicle,
     option_of,
     slot,
 )
+from tests.money_factories import make_invoice
 
 pytestmark = pytest.mark.django_db
 
@@ -294,3 +297,35 @@ def test_a_german_reads_german_mails(booking):
     mail.user.refresh_from_db()
 
     assert mails.message(mail).subject.startswith("Eine Anfrage wartet auf Sie: HH-NF 7")
+
+
+def test_a_closure_is_told_to_the_fleets_whose_bookings_stand_in_it(booking):
+    operations.close_evse(evse=booking.evse, period=slot(9, 11), reason="Cable", actor=MANAGER, now=NOW)
+    operations.close_evse(
+        evse=booking.evse, period=slot(20, 21), actor=MANAGER, now=NOW + timedelta(seconds=1)
+    )
+
+    [told] = resolving.Occurrence.objects.all()
+
+    assert (told.kind, told.organisation_id, told.booking) == ("closure", booking.fleet_id, booking)
+    title, more = (
+        wording.sentence(told.kind, told.params, "en").title,
+        wording.sentence(told.kind, told.params, "en").more,
+    )
+    assert title.startswith(f"{booking.evse.uid} is closed during your slot: HH-NF 7")
+    assert more == "Reason: Cable."
+
+
+def test_an_invoice_is_told_to_its_customers_accountants():
+    seller, buyer = make_operator("Ladepark Nord"), make_fleet()
+    invoice = make_invoice(seller, buyer)
+
+    invoices_issued.send(sender=type(invoice), invoices=[invoice], at=NOW)
+
+    told = resolving.Occurrence.objects.get()
+    assert (told.kind, told.organisation_id, told.link) == (
+        "invoice_issued",
+        buyer.pk,
+        f"/invoices/{invoice.pk}/",
+    )
+    assert invoice.number in wording.sentence(told.kind, told.params, "de").title

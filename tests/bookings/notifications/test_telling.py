@@ -155,13 +155,20 @@ def test_restored_into_another_cluster_all_that_was_not_told_is_and_nothing_twic
     assert [pk for pk, _ in told()[::2]] == [first.pk, second.pk, third.pk]
 
 
-def test_a_history_that_was_loaded_is_no_news():
-    booked()
+def test_a_history_that_is_loaded_is_no_news_but_for_its_end():
+    evse = make_evse()
+    with transaction.atomic():
+        booked(evse)
+        vehicle = make_vehicle()
+        later = book_slot(
+            fleet=vehicle.fleet, option=option_of(evse), vehicle=vehicle, period=slot(14, 15),
+            now=NOW + timedelta(hours=1),
+        )  # fmt: skip
+        telling.keep_quiet(before=NOW + timedelta(minutes=30))
 
-    telling.skip_to_now()
     telling.tell_all(now=SOON)
 
-    assert told() == []
+    assert told() == [(later.pk, "booking.confirmed")] * 2
 
 
 def test_what_is_old_when_it_is_told_disturbs_nobody():

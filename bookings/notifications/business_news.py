@@ -1,0 +1,39 @@
+"""News of what is no event of a booking, written in the transaction in which it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from bookings.models import Booking, Closure, Invoice
+from bookings.notifications.occurrences import leave_word
+from bookings.notifications.resolving import params_of
+
+
+def tell_of_invoices(invoices: Sequence[Invoice], *, at: datetime) -> None:
+    """Whose customers are organisations here: their accountants."""
+    for invoice in invoices:
+        if invoice.customer.is_partner:
+            continue
+        params = {
+            "number": invoice.number, "operator": invoice.issuer.name, "amount": str(invoice.total),
+            "currency": invoice.currency,
+        }  # fmt: skip
+        leave_word(
+            "invoice_issued", invoice.customer_id, params=params, link=f"/invoices/{invoice.pk}/", at=at
+        )
+
+
+def tell_of_closures(evse_ids: Sequence[int], *, at: datetime) -> None:
+    """Fleets whose bookings stand in a closure that was made just now."""
+    for closure in Closure.objects.filter(evse__in=evse_ids, created_at=at, lifted_at=None):
+        standing = Booking.objects.live().filter(evse=closure.evse_id).overlapping(closure.period)
+        rows = standing.select_related("depot__operator", "evse", "vehicle", "fleet").order_by(
+            "starts_at", "pk"
+        )
+        for booking in rows:
+            if booking.fleet.is_partner:
+                continue
+            params = {**params_of(booking), "reason": closure.reason}
+            link = booking.get_absolute_url()
+            leave_word("closure", booking.fleet_id, params=params, link=link, booking=booking, at=at)
