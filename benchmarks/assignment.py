@@ -174,14 +174,18 @@ def _made_room(day: Day, wish: Wish, holder: int) -> int:
 def generated(chance: random.Random) -> list[Wish]:
     """A day's wishes at a depot of eight to sixteen EVSEs, in the order they come: about as much as it has time for in its busy
     hours, and up to half as much again."""
-    site = Site(pk=1, operator_id=1, time_zone="Europe/Berlin", charging_when_closed=True, hours=())
-    bays = [_bay(number, site, chance) for number in range(1, chance.randint(8, 16) + 1)]
+    bays = generated_bays(chance.randint(8, 16), chance)
     most = len(bays) * 12 * 60 * chance.uniform(0.8, 1.4)
     wishes, minutes = [], 0.0
     while minutes < most:
         wishes.append(_wish(bays, chance))
         minutes += wishes[-1].minutes
     return wishes
+
+
+def generated_bays(count: int, chance: random.Random) -> list[Bay]:
+    site = Site(pk=1, operator_id=1, time_zone="Europe/Berlin", charging_when_closed=True, hours=())
+    return [_bay(number, site, chance) for number in range(1, count + 1)]
 
 
 def _bay(number: int, site: Site, chance: random.Random) -> Bay:
@@ -198,7 +202,7 @@ def _bay(number: int, site: Site, chance: random.Random) -> Bay:
 def _wish(bays: Sequence[Bay], chance: random.Random) -> Wish:
     own = chance.random() < 0.6
     while True:
-        needs = _needs(chance)
+        needs = generated_needs(chance)
         pool = [bay for bay in bays if not fit.misfits(needs, bay)]
         if pool:
             break
@@ -210,7 +214,7 @@ def _wish(bays: Sequence[Bay], chance: random.Random) -> Wish:
     return Wish(needs, [chance.choice(pool)] if chosen else bays, period, chosen)
 
 
-def _needs(chance: random.Random) -> Needs:
+def generated_needs(chance: random.Random) -> Needs:
     return Needs(
         connector_standards=frozenset({MCS} if chance.random() < 0.1 else {CCS}),
         length_cm=chance.choice((800, 1100, 1650, 1650, 1875)),

@@ -36,6 +36,7 @@ MODULES = {
     "gateway_rate_stored": "gateway_rate",
     "price_sessions": "price_sessions",
     "assignment_vs_first_fit": "assignment",
+    "batch_40": "batch_40",
     "power_day": "power_day",
     "power_plan": "power_plan",
     "power_limits": "power_limits",

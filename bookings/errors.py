@@ -519,6 +519,7 @@ IN_THE_WAY = frozenset(
         "answer_awaited",
         "changed_meanwhile",
         "charger_cannot",
+        "conflicts",
         "charger_offline",
         "evse_in_use",
         "evse_needed",

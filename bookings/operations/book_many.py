@@ -5,6 +5,7 @@ A dry run is the same transaction, taken back: what it shows is what would have 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -86,13 +87,12 @@ def book_many(
     """Book them, each in turn with its wish: at our own depots all or nothing, or `what_fits`, of each depot in one transaction.
     Partners are asked afterwards, one after the other: their answers come later.
 
-    The same `key` never books a wish twice, however often it is sent (any text; the wish is known by its place among them).
+    The same `key` (any text) never books a wish twice, however often it is sent; another wish under it is another one.
     `seen_version` is that of a dry run somebody looked at (`version_of`). Raises Conflicts, which has the outcomes, where all
     was meant and something is refused, or ChangedMeanwhile where it would be something else than was seen: then nothing is
     booked.
     """
-    asked = [_keyed(wish, key, number) for number, wish in enumerate(wishes)]
-    act = _Act(asked, actor, now)
+    act = _Act(_keyed(wishes, key), actor, now)
     if seen_version is not None and seen_version != version_of(act.dry_run()):
         raise ChangedMeanwhile("What can be booked has changed since you looked. Look again.")
     return act.dry_run() if dry_run else act.book(what_fits=what_fits)
@@ -110,11 +110,32 @@ def _content(outcome: ManyOutcome) -> list[Any]:
     return [booking.option_id, booking.period.as_json(), quotes.brief(booking.quote)]
 
 
-def _keyed(wish: ManyWish, key: str, number: int) -> ManyWish:
+def _keyed(wishes: Sequence[ManyWish], key: str) -> list[ManyWish]:
+    """Each under an id that follows from the key and from all it asks for; of several alike also from how many came before."""
     if not key:
-        return wish
-    request_id = str(uuid5(NAMESPACE_URL, f"{wish.request.fleet.pk} {key} {number}"))
-    return replace(wish, requests=[replace(request, request_id=request_id) for request in wish.requests])
+        return list(wishes)
+    before: Counter[str] = Counter()
+    found = []
+    for wish in wishes:
+        content = _content_of(wish)
+        request_id = str(uuid5(NAMESPACE_URL, f"{key} {content} {before[content]}"))
+        before[content] += 1
+        requests = [replace(request, request_id=request_id) for request in wish.requests]
+        found.append(replace(wish, requests=requests))
+    return found
+
+
+def _content_of(wish: ManyWish) -> str:
+    request = wish.request
+    named = [request.fleet.pk, request.vehicle and request.vehicle.pk, request.evse and request.evse.pk]
+    asked = [
+        request.plate,
+        request.power_w,
+        request.energy_wh if request.vehicle else None,
+        str(request.needs),
+    ]
+    options = [one.option.pk for one in wish.requests]
+    return str([named, options, request.period.as_json(), str(wish.latest_end), asked, str(request.tokens)])
 
 
 class _TakenBack(Exception):

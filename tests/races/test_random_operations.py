@@ -83,9 +83,9 @@ class _Life:
 
     def run(self, steps: int) -> Counter[str]:
         doings: list[tuple[Callable[[], Any], int]] = [
-            (self._book, 8), (self._hold, 3), (self._confirm, 2), (self._change, 6), (self._move, 3), (self._cancel, 3),
-            (self._decide, 4), (self._close, 1), (self._lift, 1), (self._clear, 1), (self._tick, 4), (self._answer, 4),
-            (self._charge, 3), (self._status, 3), (self._reconnect, 1),
+            (self._book, 8), (self._book_many, 2), (self._hold, 3), (self._confirm, 2), (self._change, 6), (self._move, 3),
+            (self._cancel, 3), (self._decide, 4), (self._close, 1), (self._lift, 1), (self._clear, 1), (self._tick, 4),
+            (self._answer, 4), (self._charge, 3), (self._status, 3), (self._reconnect, 1),
         ]  # fmt: skip
         for _ in range(steps):
             (do,) = self._random.choices([d for d, _ in doings], [weight for _, weight in doings])
@@ -107,6 +107,21 @@ class _Life:
             fleet=truck.fleet, option=option, vehicle=truck, period=self._period(), power_w=power_w,
             actor=DISPATCHER, now=self._now
         )  # fmt: skip
+
+    def _book_many(self) -> Any:
+        """Three of one fleet, all or what fits."""
+        fleet = self._pick(Vehicle.objects.all()).fleet
+        wishes = [
+            operations.ManyWish([operations.SlotRequest(
+                fleet=fleet, option=self._pick(BookingOption.objects.all()), period=self._period(),
+                vehicle=self._pick(Vehicle.objects.filter(fleet=fleet)),
+            )])
+            for _ in range(3)
+        ]  # fmt: skip
+        what_fits, dry_run = (self._random.random() < share for share in (0.7, 0.3))
+        return operations.book_many(
+            wishes, what_fits=what_fits, dry_run=dry_run, actor=DISPATCHER, now=self._now
+        )
 
     def _hold(self) -> Any:
         truck = self._pick(Vehicle.objects.all())
