@@ -8,6 +8,7 @@ from __future__ import annotations
 # name -> module below `benchmarks`; several names may share one module that measures them together.
 MODULES = {
     "ocpi_post_vs_bare": "ocpi_post",
+    "api_post_vs_ocpi": "api_post",
     "pages_10000": "ocpi_pages",
     "tokens_100000": "tokens_100000",
     "booking_statements": "booking_statements",
