@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from pydantic import Field
 
@@ -38,7 +39,7 @@ def paged(
     if after is not None:
         try:
             rows = rows.filter(_behind(order, after))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, ValidationError):
             raise _no_cursor() from None
     found = list(rows.order_by(*order)[: page.limit + 1])
     shown = found[: page.limit]

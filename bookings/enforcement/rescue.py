@@ -17,6 +17,7 @@ from bookings.enforcement.walk_ins import adopt
 from bookings.models import Booking, BookingStatus, CancelReason, Enforcement
 from bookings.operations import mark_no_show, request_log
 from bookings.operations.cancel import write_off
+from bookings.operations.change_request import read_period
 from bookings.operations.places import assign
 from bookings.operations.relocation import best_first, relocate, would_do
 from bookings.rules import power
@@ -87,12 +88,22 @@ def give_up_or_no_show(*, booking_id: int, now: datetime) -> Booking:
         booking = lock_booking(booking_id)
         if booking.status != BookingStatus.CONFIRMED or booking.no_show_at() > now:
             return booking
+        if booking.decide_until is not None and booking.decide_until > now and _comes_later(booking):
+            return booking
         session = session_in_bay(booking)
         if session is not None and is_own(session, booking) and not is_of_another(session, booking):
             return adopt(booking, session, now=now)
         if (before := session_into(booking)) is not None:
             return take_stay(booking, before, now=now)
         return _end(booking, "occupied" if session is not None else _why_at_risk(booking), now)
+
+
+def _comes_later(booking: Booking) -> bool:
+    """Whether its fleet has asked for a later start, and the depot has yet to answer: it is no no-show until then."""
+    waiting = booking.pending_request
+    if waiting is None or "period" not in waiting.asked:
+        return False
+    return read_period(waiting.asked["period"]).starts_at > booking.starts_at
 
 
 def _end(booking: Booking, why: str, now: datetime) -> Booking:

@@ -217,6 +217,9 @@ class Booking(models.Model):
     cancel_reason = models.CharField(max_length=20, blank=True)
     cancelled_by = models.CharField(max_length=5, choices=Side, blank=True)
     changed_by_depot_at = models.DateTimeField(null=True, blank=True)
+    late_from = models.DateTimeField(
+        null=True, blank=True, help_text="the start that deadlines count from, where it slid after them"
+    )
     seen_by_fleet_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)
     version = models.BigIntegerField(default=1)

@@ -7,6 +7,7 @@ the claim has run out; killed between that and its commit, the same mail goes ou
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from bookings.notifications import calendar_file, wording
 from bookings.notifications.kinds import KINDS
 from bookings.notifications.recipients import Told
 from bookings.signals import mails_due
+
+logger = logging.getLogger(__name__)
 
 # So long what happens to one booking is gathered.
 QUIET = timedelta(minutes=1)
@@ -89,7 +92,8 @@ def send(*, mail_id: int, attempts: int, clock: Callable[[], datetime]) -> bool:
     mail = OutgoingMail.objects.select_related("user__reader").get(pk=mail_id)
     try:
         message(mail).send()
-    except OSError as failure:
+    except Exception as failure:  # also one that cannot be written: it is given up like one that is refused
+        logger.exception("Mail %s could not be sent", mail.pk)
         _failed(mail, str(failure), now=clock())
         return False
     OutgoingMail.objects.filter(pk=mail.pk).update(

@@ -29,6 +29,9 @@ SELECT EXISTS (SELECT FROM bookings_occurrence)
         SELECT FROM bookings_bookingevent
         WHERE xid >= coalesce((SELECT from_xid FROM bookings_tellingcursor), 0)::text::xid8
     )
+    OR EXISTS (
+        SELECT FROM bookings_tellingcursor WHERE from_xid > pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+    )
 """
 # In another database cluster transactions are counted from another number: after a restore what is not told yet counts as
 # written now, and what was told is none of ours any more.

@@ -194,6 +194,8 @@ def write(
         asked = energy_slots.asked_of(booking)
         detail["energy_before"] = asked.to_json() if asked else {}
     old_evse_id = booking.evse_id
+    if change.until_no_show and change.period.starts_at > booking.starts_at:
+        booking.late_from = _deadlines_from(booking, asker.now)
     fields = _set_columns(booking, change, place.evse.pk, bid)
     if change.tokens is not None:
         replace_tokens(booking, change.tokens)
@@ -205,6 +207,12 @@ def write(
     detail["after"] = shown(booking, place.evse.uid, change.tokens_then)
     lifecycle.record(booking, kind="changed", actor=asker.actor, at=asker.now, detail=detail, fields=fields)
     calendars.mark_changed([old_evse_id, booking.evse_id], at=asker.now)
+
+
+def _deadlines_from(booking: Booking, now: datetime) -> datetime | None:
+    """Of a truck that says in time that it comes later, the new start; of one that is late, the one it had."""
+    is_late = booking.late_from is None and now > booking.terms.change_deadline(booking.period)
+    return booking.starts_at if is_late else booking.late_from
 
 
 def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid) -> list[str]:
@@ -221,7 +229,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     return [
         "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
-        "wished_power_w", "is_evse_asked", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
+        "wished_power_w", "is_evse_asked", "late_from", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
     ]  # fmt: skip
 
 

@@ -246,6 +246,8 @@ def _log(
     asked = ask.request.asked(booking, change.tokens).to_json() | {"evse_id": target.pk, "evse": target.uid}
     if bid.quote != booking.quote:
         asked |= {"quote": bid.quote, "price": quotes.brief(bid.quote)}
+    if change.until_no_show:
+        asked["until_no_show"] = True
     request_log.log(
         booking, BookingRequest.Kind.CHANGE, asked, accepted=not waits, message=ask.request.message,
         actor=ask.asker.actor, now=ask.asker.now,

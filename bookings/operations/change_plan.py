@@ -146,6 +146,7 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChan
         period, target, vehicle, tokens, asked.get("power_w"), True, needs, Before.of(booking),
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
         quote=asked.get("quote"), energy=EnergyAsked(**asked["energy"]) if "energy" in asked else None,
+        until_no_show=asked.get("until_no_show", False),
     )  # fmt: skip
     return change, target
 
@@ -183,7 +184,8 @@ def check(booking: Booking, change: PlannedChange, by: str, *, at: Depot | Site,
     permissions.check_change(booking, by=by, now=now, until_no_show=change.until_no_show)
     check_status(booking, change)
     if change.period != booking.period and change.until_no_show:
-        periods.check_late(booking.terms, at, change.period, now=now)
+        since = booking.late_from or booking.starts_at
+        periods.check_late(booking.terms, at, change.period, since=since, now=now)
     elif change.period != booking.period:
         keeps_start = change.period.starts_at == booking.starts_at
         check_times = periods.check_end if keeps_start else periods.check_period

@@ -61,10 +61,14 @@ class FleetAction:
         return not self.why_not
 
 
-def terms_lines(terms: Terms, period: Period, depot: Depot, *, now: datetime) -> list[TermLine]:
-    """The terms of a period in order of what a dispatcher asks first; times are the depot's."""
-    lines = [_deadline("edit", "Change", terms.change_deadline(period), period, depot, now)]
-    cancel_until = terms.cancel_deadline(period)
+def terms_lines(
+    terms: Terms, period: Period, depot: Depot, *, counted: Period | None = None, now: datetime
+) -> list[TermLine]:
+    """The terms of a period in order of what a dispatcher asks first; times are the depot's. `counted` is what the deadlines
+    count from, where that is another one (permissions.deadline_period)."""
+    counted = counted or period
+    lines = [_deadline("edit", "Change", terms.change_deadline(counted), period, depot, now)]
+    cancel_until = terms.cancel_deadline(counted)
     if terms.late_cancel and cancel_until < now < period.starts_at:
         lines.append(TermLine("calendar-off", "Cancel until it starts, for a fee"))
     else:

@@ -43,11 +43,15 @@ def check_end(terms: Terms, depot: Depot | Site, period: Period, *, now: datetim
     _check_open(terms, depot, period)
 
 
-def check_late(terms: Terms, depot: Depot | Site, period: Period, *, now: datetime) -> None:
-    """For a truck that comes later: off the step, too, and as short as the room that is left. Raises InThePast or
-    DepotClosed."""
+def check_late(terms: Terms, depot: Depot | Site, period: Period, *, since: datetime, now: datetime) -> None:
+    """For a truck that comes later than at `since`: off the step, too, and as short as the room that is left. Raises InThePast,
+    TooFarAhead or DepotClosed."""
     if period.ends_at <= now:
         raise InThePast("The slot would be over already.")
+    if period.starts_at - since > timedelta(minutes=terms.max_duration_min):
+        raise TooFarAhead(
+            f"A slot slides by {terms.max_duration_min} minutes in all, which is the longest here: book another one."
+        )
     _check_open(terms, depot, period)
 
 

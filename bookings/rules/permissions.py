@@ -8,10 +8,16 @@ from datetime import datetime
 from bookings.errors import BookingError, CancelTooLate, ChangeTooLate, WrongStatus
 from bookings.models import Booking, BookingEvent, BookingStatus
 from bookings.rules.periods import local_time
+from depots.periods import Period
 
 CHANGEABLE = frozenset({BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
 # From where the table of moves leads to cancelled (bookings/core/lifecycle.py).
 CANCELLABLE = frozenset({BookingStatus.HELD, BookingStatus.REQUESTED, BookingStatus.CONFIRMED})
+
+
+def deadline_period(booking: Booking) -> Period:
+    """What the deadlines of changes and cancellations count from: who is late does not get them back."""
+    return Period(booking.late_from, booking.ends_at) if booking.late_from else booking.period
 
 
 def check_change(booking: Booking, *, by: str, now: datetime, until_no_show: bool = False) -> None:
@@ -25,7 +31,8 @@ def check_change(booking: Booking, *, by: str, now: datetime, until_no_show: boo
     if booking.status not in CHANGEABLE:
         status = booking.get_status_display().lower()
         raise WrongStatus(booking.status, "changed", f"A booking that is {status} cannot be changed.")
-    deadline = booking.no_show_at() if until_no_show else booking.terms.change_deadline(booking.period)
+    counted = deadline_period(booking)
+    deadline = booking.no_show_at() if until_no_show else booking.terms.change_deadline(counted)
     if by == Booking.Side.FLEET and now > deadline:
         raise ChangeTooLate(deadline, local_time(booking.depot, deadline))
 
@@ -36,7 +43,8 @@ def check_cancel(booking: Booking, *, by: str, now: datetime) -> None:
     check_cancellable(booking)
     terms = booking.terms
     if is_late_to_cancel(booking, by=by, now=now) and not (terms.late_cancel and now < booking.starts_at):
-        deadline = booking.starts_at if terms.late_cancel else terms.cancel_deadline(booking.period)
+        counted = deadline_period(booking)
+        deadline = booking.starts_at if terms.late_cancel else terms.cancel_deadline(counted)
         raise CancelTooLate(deadline, local_time(booking.depot, deadline))
 
 
@@ -61,7 +69,7 @@ def _is_late(booking: Booking, by: str, status: str, at: datetime) -> bool:
     if booking.is_reservation:  # it begins at once, and may be given back as long as nobody charges
         return False
     is_promised = by == Booking.Side.FLEET and status == BookingStatus.CONFIRMED
-    return is_promised and at > booking.terms.cancel_deadline(booking.period)
+    return is_promised and at > booking.terms.cancel_deadline(deadline_period(booking))
 
 
 def check_cancellable(booking: Booking) -> None:

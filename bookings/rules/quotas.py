@@ -280,5 +280,10 @@ def _refusal(cap: Cap, left_w: int) -> BookingError:
         most = f"{quota.places} EVSE{'' if quota.places == 1 else 's'}"
     else:
         most = f"{quota.watts // 1000} kW"
-    left = f"of which {left_w // 1000} kW are left then" if left_w else "and it is used up then"
+    if not left_w:
+        left = "and it is used up then"
+    elif quota.counted == Counted.CUSTOMER:
+        left = f"of which {left_w // 1000} kW are left then"
+    else:  # how much is left would tell what others have
+        left = "of which too little is left then"
     return QuotaReached(f"{whose} is {most} at the same time ({hours}), {left}.")

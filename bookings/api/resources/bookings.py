@@ -97,6 +97,11 @@ def change(request: HttpRequest, booking_id: str, body: BookingChange) -> HttpRe
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
     seen = _version(request)
+    if seen not in {
+        None,
+        found.version,
+    }:  # whatever is wrong with the rest; under the locks it is looked at again
+        raise ApiRefusal(412, "The booking has changed meanwhile.", code="changed_meanwhile")
     operations.change_booking(
         found.pk, change_request(caller, found.option, body), seen_version=seen, seen_exactly=True,
         actor=caller.actor, now=caller.now,

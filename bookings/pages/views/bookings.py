@@ -46,6 +46,7 @@ from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import seen_version
 from bookings.rules.own_slots import note_going_on, session_under_way
+from bookings.rules.permissions import deadline_period
 from bookings.rules.session_targets import session_of
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.templatetags.board import charged
@@ -161,7 +162,9 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "refusal": refusal,
         "status_words": wording.status_words(found),
         "firmness": wording.firmness(found, now=now),
-        "terms": wording.terms_lines(found.terms, found.period, found.depot, now=now),
+        "terms": wording.terms_lines(
+            found.terms, found.period, found.depot, counted=deadline_period(found), now=now
+        ),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
         "instead": instead_of(found, now=now) if is_dispatcher else None,
         "pending": found.pending_request,

@@ -67,6 +67,7 @@ OWN = [
     ("GET", "/bookings?colour=red", b"", {}, 422, "invalid"),
     ("GET", "/bookings?cursor=WzFd", b"", {}, 422, "invalid"),
     ("GET", "/bookings?cursor=!", b"", {}, 422, "invalid"),
+    ("GET", "/bookings?cursor=WyJhYmMiLCAxXQ", b"", {}, 422, "invalid"),
     ("GET", "/bookings?depot=%00", b"", {}, 422, "invalid"),
     ("GET", "/bookings?status=lost", b"", {}, 422, "invalid"),
 ]  # fmt: skip

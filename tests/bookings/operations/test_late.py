@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bookings import errors, operations
+from bookings import enforcement, errors, operations
 from bookings.models import Booking, BookingRequest, Occupancy
 from bookings.operations.change_request import read_period
 from bookings.rules.entitlement import TokenName
@@ -19,6 +19,7 @@ from tests.factories import (
     NOW,
     at,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -234,3 +235,48 @@ def test_a_partner_is_asked_for_all_of_the_later_time():
 
     [request] = booking.requests.pending()
     assert read_period(request.asked["period"]) == slot((10, 20), (11, 20))
+
+
+def test_who_is_late_gets_no_deadline_back_and_slides_no_further_than_the_longest_slot() -> None:
+    evse = lone_evse(cancel_until_min=30, max_duration_min=120)
+    booking = late(booked(evse), 90)
+
+    assert booking.starts_at == at(11, 30)
+    with pytest.raises(errors.CancelTooLate):
+        operations.cancel_booking(
+            booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=DURING
+        )
+    with pytest.raises(errors.ChangeTooLate):
+        change_slot(booking_id=booking.pk, period=slot(14, 15), now=DURING)
+    with pytest.raises(errors.TooFarAhead, match="slides by 120 minutes in all"):
+        late(booking, 31)
+
+
+def test_who_says_in_time_that_a_truck_comes_later_may_change_and_cancel_as_by_any_change() -> None:
+    booking = late(booked(lone_evse()), 20, now=NOW)
+
+    assert booking.late_from is None
+    assert change_slot(booking_id=booking.pk, period=slot(14, 15), now=NOW).period == slot(14, 15)
+
+
+def test_a_truck_whose_delay_waits_for_the_depot_is_no_no_show_until_it_is_decided() -> None:
+    evse = lone_evse(approval=True, decision_min=20)
+    booking = booked(evse)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    late(booking, 45)
+
+    assert enforcement.give_up_or_no_show(booking_id=booking.pk, now=at(10, 15)).status == "confirmed"
+
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=at(10, 20))
+    booking.refresh_from_db()
+    assert (booking.status, booking.starts_at, booking.late_from) == ("confirmed", at(10, 45), at(10))
+
+
+def test_one_the_depot_leaves_unanswered_is_a_no_show_then() -> None:
+    booking = booked(lone_evse(approval=True, decision_min=10))
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    late(booking, 45)
+
+    operations.fail_undecided(booking_id=booking.pk, now=at(10, 20))
+
+    assert enforcement.give_up_or_no_show(booking_id=booking.pk, now=at(10, 20)).status == "no_show"
