@@ -28,6 +28,7 @@ class Where:
     point: Point
     time_zone: str
     depot: Depot | None = None
+    is_exact: bool = True
 
     @property
     def zone(self) -> ZoneInfo:
@@ -39,17 +40,20 @@ def places_meant(text: str, depots: Iterable[Depot], *, most: int = 8) -> list[W
     text = text.strip()[:MOST_LETTERS]
     if point := _coordinates(text):
         return [_at(text, point)]
+    depots = list(depots)
     found = list(_depots_called(text, depots))[:most]
-    towns = find_places(text, most=most)
+    towns = find_places(text, most=most, around={depot.country for depot in depots})
     return [*found, *_called_apart(towns)][:most]
 
 
 def place_meant(text: str, depots: Iterable[Depot]) -> Where | None:
-    """The likeliest of them; None where nothing is called so. Two queries at most."""
+    """The likeliest of them: what is called just that goes before a depot whose name only begins so. None where nothing is called
+    so. Two queries at most."""
     exactly = _EXACTLY.search(text)
     if exactly and (point := _point(*exactly.groups())):
         return _at(text.strip(), point)
-    return next(iter(places_meant(text, depots, most=1)), None)
+    found = places_meant(text, depots)
+    return next((place for place in found if place.is_exact), found[0] if found else None)
 
 
 def _depots_called(text: str, depots: Iterable[Depot]) -> Iterator[Where]:
@@ -65,7 +69,7 @@ def _depots_called(text: str, depots: Iterable[Depot]) -> Iterator[Where]:
     for depot in [*exact, *begun]:
         point = Point(float(depot.latitude or 0), float(depot.longitude or 0))
         detail = " · ".join(part for part in (f"depot {depot.code}", depot.city) if part)
-        yield Where(depot.name, detail, point, depot.time_zone, depot)
+        yield Where(depot.name, detail, point, depot.time_zone, depot, is_exact=depot in exact)
 
 
 def _called_apart(towns: Sequence[Place]) -> Iterator[Where]:
@@ -78,7 +82,8 @@ def _called_apart(towns: Sequence[Place]) -> Iterator[Where]:
         seen.add(words)
         people = f"{town.population:,} people" if town.population else ""
         detail = " · ".join(part for part in (country_name(town.country), people) if part)
-        yield Where(words, detail, Point(town.latitude, town.longitude), town.time_zone)
+        point = Point(town.latitude, town.longitude)
+        yield Where(words, detail, point, town.time_zone, is_exact=town.is_exact)
 
 
 def _coordinates(text: str) -> Point | None:

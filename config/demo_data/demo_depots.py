@@ -27,13 +27,15 @@ USUAL_TERMS: Row = {
 # Wherever the fleets of the demo stop; the other chargers stay offline, as chargers sometimes are.
 SIMULATED = (
     "HAM-1", "HAM-2", "HAM-3", "LNZ-1", "LNZ-2", "LNZ-3", "VEN-01", "VEN-02", "VEN-03", "VEN-12", "VEN-P1", "VEN-P2",
-    "DUB-1", "DUB-2", "VNO-1", "VNO-2", "LIS-1", "LIS-2",
+    "DUB-1", "DUB-2", "VNO-1", "VNO-2", "LIS-1", "LIS-2", "BRE-1", "MAN-1",
 )  # fmt: skip
 
 
 def depot_file() -> Row:
     """The document that `import_depots` takes."""
-    return {"depots": [_hamburg(), _linz(), _venlo(), _dublin(), _vilnius(), _lisbon()]}
+    return {
+        "depots": [_hamburg(), _linz(), _venlo(), _dublin(), _vilnius(), _lisbon(), _breuna(), _mannheim()]
+    }
 
 
 def charger_password(identity: str) -> str:
@@ -58,6 +60,7 @@ def _hamburg() -> Row:
         "id": "NF-HAM", "operator": "Nordfracht", "name": "Hamburg Altenwerder", "address": "Vollhöfner Weiden 12",
         "city": "Hamburg", "postal_code": "21129", "country": "DEU", "latitude": 53.5046, "longitude": 9.9276,
         "time_zone": "Europe/Berlin", "grid_limit_kw": 6000, "terms": USUAL_TERMS, "open_to": ["all"],
+        "facilities": ["PARKING_LOT", "CAFE", "TOILETS", "WIFI"],
         "chargers": [*chargers, *(_demo_charger(n) for n in (1, 2, 3))],
         **_tariffs("NF-HAM", day=0.39, night=0.32, booking=2, vat=19),
     }  # fmt: skip
@@ -135,6 +138,28 @@ def _lisbon() -> Row:
         "time_zone": "Europe/Lisbon", "grid_limit_kw": 1000, "terms": USUAL_TERMS, "open_to": ["all"],
         "tariff": _tariff(0.36, booking=2, vat=23),
         "chargers": [_charger(f"LIS-{n}", "ocpp1.6", 400, CCS, 2) for n in (1, 2, 3)],
+    }  # fmt: skip
+
+
+def _breuna() -> Row:
+    """On the way from Hamburg to the south, as far as one drives before a break."""
+    return {
+        "id": "LP-BRE", "operator": "Ladepark", "name": "Breuna Truck Stop A44", "address": "Rudolf-Diesel-Straße 2",
+        "city": "Breuna", "postal_code": "34479", "country": "DEU", "latitude": 51.4170, "longitude": 9.1900,
+        "time_zone": "Europe/Berlin", "terms": USUAL_TERMS, "open_to": ["all"], "tariff": _tariff(0.44, booking=2, vat=19),
+        "facilities": ["RESTAURANT", "PARKING_LOT", "WIFI", "SHOWERS", "TOILETS"],
+        "chargers": [_charger(f"BRE-{n}", "ocpp2.0.1", 400, CCS, 2) for n in (1, 2)],
+    }  # fmt: skip
+
+
+def _mannheim() -> Row:
+    """As far again."""
+    return {
+        "id": "LP-MAN", "operator": "Ladepark", "name": "Mannheim Friesenheimer Insel", "address": "Max-Born-Straße 15",
+        "city": "Mannheim", "postal_code": "68169", "country": "DEU", "latitude": 49.5280, "longitude": 8.4500,
+        "time_zone": "Europe/Berlin", "terms": USUAL_TERMS, "open_to": ["all"], "tariff": _tariff(0.46, booking=2, vat=19),
+        "facilities": ["CAFE", "PARKING_LOT", "SECURITY", "SHOWERS", "TOILETS", "HOTEL"],
+        "chargers": [_charger(f"MAN-{n}", "ocpp1.6", 400, CCS, 2) for n in (1, 2)],
     }  # fmt: skip
 
 

@@ -26,6 +26,9 @@ class Place(models.Model):
     time_zone = models.CharField(max_length=64)
     population = models.IntegerField()
 
+    # Of one that was found by a name: whether it is called just that.
+    is_exact = False
+
     def __str__(self) -> str:
         return f"{self.name}, {self.country}"
 

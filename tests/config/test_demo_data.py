@@ -122,12 +122,12 @@ def test_there_are_three_fleets_with_vehicles_tokens_and_a_dispatcher_each(demo)
         ).exists()
 
 
-def test_there_are_two_operators_with_six_depots_in_different_time_zones(demo):
+def test_there_are_two_operators_with_depots_in_six_time_zones_two_of_them_on_the_way_to_basel(demo):
     operators = {
         depot.operator.name: depot.operator.cpo_party for depot in Depot.objects.select_related("operator")
     }
     assert operators == {"Ladepark": "NL*LPK", "Nordfracht": "DE*NFR"}
-    assert Depot.objects.count() == 6
+    assert Depot.objects.count() == 8
     assert len(set(Depot.objects.values_list("time_zone", flat=True))) == 6
 
 

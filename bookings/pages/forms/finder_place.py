@@ -46,7 +46,7 @@ class PlaceFields(forms.Form):
     @property
     def is_finer(self) -> bool:
         """Whether something is asked that does not stand in the first row."""
-        names = ("radius_km", "min_power_kw", "order")
+        names = ("near", "radius_km", "min_power_kw", "order")
         fields = [*(self[name] for name in names), *self.amenities]
         return any(field.value() or field.errors for field in fields)
 

@@ -34,6 +34,14 @@ LEGEND = [
     ("closed", "closed"),
     ("wanted", "looked for"),
 ]
+NONE_OPEN = {
+    "none_title": "No depot is open to you yet",
+    "none_text": "Ask a depot operator to open a depot to your fleet.",
+}
+NONE_THERE = {
+    "none_title": "No depot lies there with all of that around it",
+    "none_text": "Ask within more kilometres, or for less around the charger.",
+}
 OLDER_THAN_QUESTION = "This slot answered an earlier question."
 
 
@@ -160,6 +168,7 @@ def _finder(
         "form": form, "places": places, "unclear": unclear, "refusal": str(refusal) if refusal else refused, "nearest": nearest,
         "legend": LEGEND, "free": sum(len(place.free) for place in places),
         "confirm": _confirmation(form_sent, elsewhere) if form_sent and elsewhere else None,
+        **(NONE_THERE if form.depots else NONE_OPEN),
         "has_nearest": any(place.refusal and place.refusal.nearest for place in places),
     }  # fmt: skip
     return pages.respond(request, "bookings/slots", context, status)

@@ -151,3 +151,11 @@ def test_places_are_suggested_while_one_types_depots_first(dispatcher: Client) -
     assert suggested("Hamm; bas", "via") == ["Hamm; Basel, CH"]
     assert suggested("") == suggested("h") == suggested('"><script>') == []
     assert depot.name in dispatcher.get("/trips/plan/", {**ASKED, "origin": "NF-HAM"}).content.decode()
+
+
+def test_a_town_goes_before_a_depot_whose_name_only_begins_so(dispatcher: Client) -> None:
+    on_the_way("Hamburg Süd", "53.5", "10.0")
+
+    page = dispatcher.get("/trips/plan/", ASKED).content.decode()
+
+    assert "Hamburg, DE – Basel, CH" in page
