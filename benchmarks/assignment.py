@@ -79,7 +79,7 @@ def run(names: list[str]) -> Iterator[Result]:
     searching = slowest = 0.0
     for seed in range(DAYS):
         wishes = generated(random.Random(seed))
-        first = accepted(wishes, assign=_first_fit)
+        first = accepted(wishes, assign=first_fit)
         ours, moved, took = berth(wishes)
         moves, searching, slowest = moves + moved, searching + sum(took), max([slowest, *took])
         minutes.append(ours.minutes / first.minutes)
@@ -107,13 +107,14 @@ def run(names: list[str]) -> Iterator[Result]:
     )
 
 
-def _first_fit(day: Day, wish: Wish, holder: int) -> bool:
+def first_fit(day: Day, wish: Wish, holder: int) -> bool:
     """The first EVSE, in their order, that fits and is free."""
     return _put_free(day, wish, holder, by_number=True)
 
 
-def _best_fit(day: Day, wish: Wish, holder: int) -> bool:
-    return _put_free(day, wish, holder, by_number=False)
+def take(day: Day, wish: Wish, holder: int) -> int:
+    """As Berth does: where it wastes least, else where moving others makes room; how many were moved."""
+    return 0 if _put_free(day, wish, holder, by_number=False) else _made_room(day, wish, holder)
 
 
 def _put_free(day: Day, wish: Wish, holder: int, *, by_number: bool) -> bool:
@@ -138,8 +139,7 @@ def berth(wishes: Sequence[Wish]) -> tuple[Day, int, list[float]]:
     day, moves, took = Day({}, {}), 0, []
     for holder, wish in enumerate(wishes):
         began = process_time()
-        if not _best_fit(day, wish, holder):
-            moves += _made_room(day, wish, holder)
+        moves += take(day, wish, holder)
         took.append(process_time() - began)
     return day, moves, took
 
