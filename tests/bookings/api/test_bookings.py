@@ -195,3 +195,10 @@ def test_another_fleets_booking_is_not_there(site: Site) -> None:
 
     assert refused(stranger.get(f"/bookings/{made['id']}")) == (404, "not_found")
     assert stranger.get("/bookings").json() == {"items": [], "next": None}
+
+
+def test_a_post_costs_so_many_statements(site: Site, django_assert_max_num_queries) -> None:
+    site.book(period=slot(10, 11))  # the token is noted as used, and the depot's configuration kept
+
+    with django_assert_max_num_queries(20):
+        site.book(period=slot(12, 13))
