@@ -18,7 +18,7 @@ from depots.imports.documents import CsvRow, Document, FieldPath, FileRefusedErr
 
 # The ids of tariffs stand for the EVSE of a row; what tariffs say is written out in JSON, and so are ways, pictures and
 # where the energy comes from.
-IN_JSON = {"terms", "tariff", "tariffs", "tariff_ids", "directions", "images", "energy_mix"}
+IN_JSON = {"terms", "tariff", "tariffs", "tariff_ids", "directions", "images", "energy_mix", "access"}
 DEPOT_FIELDS = set(OfferedDepotRow.model_fields) - {"chargers"} - IN_JSON
 CHARGER_FIELDS = set(OfferedChargerRow.model_fields) - {"evses"}
 EVSE_FIELDS = set(OfferedEvseRow.model_fields) - {"terms", "tariff"}

@@ -19,6 +19,7 @@ from django.db.models.functions import Upper
 from bookings.core import power_marks
 from bookings.core.calendars import mark_depot_changed
 from bookings.core.locking import lock_evses
+from bookings.imports.access_rules import write_access
 from bookings.imports.csv_documents import depot_document
 from bookings.imports.depot_tariffs import PlacedTariff, unbound_faults, write_tariffs
 from bookings.imports.offers import write_offers
@@ -127,6 +128,7 @@ class _OneDepot:
         self.warnings += prices.warnings
         faults += prices.faults
         self._open(depot, faults)
+        self._set_access(depot, faults)
         self._warn_of_hours(depot, standing)
         if self.changed:
             mark_depot_changed(depot.pk, at=self.now)
@@ -277,6 +279,17 @@ class _OneDepot:
                 faults.append(((*self.place, "open_to", g), str(unknown).rstrip(".")))
             else:
                 self.changed |= is_new
+
+    def _set_access(self, depot: Depot, faults: list[Fault]) -> None:
+        """Hours and quotas that the file does not speak of stay as they were set on pages, and so does who sees the depot."""
+        if self.row.listed is not None and depot.is_listed != self.row.listed:
+            depot.is_listed = self.row.listed
+            depot.save(update_fields=["is_listed"])
+            self.changed = True
+        if self.row.access is not None:
+            changed, wrong = write_access(depot, self.row.access, (*self.place, "access"))
+            self.changed |= changed
+            faults += wrong
 
     def _warn_of_password(self, identity: str, password: str | None, charger: Charger) -> None:
         if password is not None and len(password.encode()) < SHORT_PASSWORD_BYTES:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from bookings.imports.access_rules import AccessRow, access_faults
 from bookings.imports.bound_tariffs import BoundTariffRow
 from bookings.rules.charge_curve import read_curve
 from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn, impossible
@@ -111,6 +112,8 @@ class OfferedDepotRow(DepotRow):
     tariff_ids: TariffIds = []
     options: list[OptionRow] | None = None
     open_to: list[Annotated[Text, Field(min_length=1, max_length=100)]] = []
+    access: list[AccessRow] | None = None
+    listed: bool | None = None
 
     def evses(self) -> list[OfferedEvseRow]:
         return [evse for charger in self.chargers for evse in charger.evses]
@@ -176,6 +179,7 @@ def depot_faults(file: DepotFile) -> Iterator[tuple[FieldPath, str]]:
     yield from _options_twice(file)
     for d, depot in enumerate(file.depots):
         yield from _option_faults(("depots", d), depot)
+        yield from access_faults(depot.access or (), ("depots", d, "access"))
         yield from _terms_faults(("depots", d), depot)
 
 
