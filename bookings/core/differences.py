@@ -7,11 +7,13 @@ from typing import Any
 
 from bookings.models import Booking
 from bookings.models.fleet import shown_again, shown_to_others
+from bookings.rules.charging_duration import EnergyAsked, in_words
 
 NAMES = {
     "period": "Time",
     "evse": "EVSE",
     "power_w": "Power",
+    "energy": "To charge",
     "vehicle": "Vehicle",
     "tokens": "Tokens",
     "reference": "Reference",
@@ -43,6 +45,8 @@ def _shown(name: str, value: Any, booking: Booking) -> str:
         return ", ".join(_ending(token) for token in value)
     if name == "power_w":
         return f"{value / 1000:g} kW"
+    if name == "energy":
+        return in_words(EnergyAsked(**value))
     if name == "price":
         return f"{value['total']} {value['currency']}"
     return str(value)

@@ -254,6 +254,7 @@ def replace_tokens(booking: Booking, tokens: Sequence[BookingToken]) -> None:
 
 def shown(booking: Booking, evse_uid: str | None, tokens: Sequence[BookingToken]) -> dict[str, Any]:
     """For the history: what people compare. Both prices of a change stand there too."""
+    energy = energy_slots.asked_of(booking)
     return {
         "period": booking.period.as_json(),
         "evse": evse_uid,
@@ -262,4 +263,5 @@ def shown(booking: Booking, evse_uid: str | None, tokens: Sequence[BookingToken]
         "tokens": [token.ending for token in tokens],
         "reference": booking.authorization_reference,
         "price": quotes.brief(booking.quote),
+        **({"energy": energy.to_json()} if energy else {}),
     }

@@ -41,6 +41,7 @@ class DepotResults:
     notes: list[PartnerNote]
     is_best_effort: bool = False
     distance_km: float | None = None
+    is_by_energy: bool = False
 
     @property
     def starts_at(self) -> datetime:
@@ -141,4 +142,5 @@ def _place(
         notes=told.of(offers),
         is_best_effort=shown.is_best_effort,
         distance_km=search.near.distance_km(depot.latitude, depot.longitude) if search.near else None,
+        is_by_energy=bool(search.energy),
     )

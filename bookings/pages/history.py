@@ -22,6 +22,7 @@ from bookings.models.enforcement_words import words_of
 from bookings.pages.payment_words import payment_words
 from bookings.pages.power_words import power_sentence
 from bookings.rules import power_shortage, quotes
+from bookings.rules.energy_slots import asked_of
 from depots.models import User
 
 
@@ -353,11 +354,13 @@ def asked_words(booking: Booking) -> str:
 
 def _as_it_is(booking: Booking) -> dict[str, Any]:
     """The booking in the words of an ask."""
+    energy = asked_of(booking)
     return {
         "period": booking.period.as_json(),
         "evse": booking.evse.uid if booking.evse else None,
         "vehicle": booking.plate,
         "price": quotes.brief(booking.quote),
+        "energy": energy.to_json() if energy else None,
     }
 
 

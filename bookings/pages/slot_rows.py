@@ -25,6 +25,7 @@ from django.utils.timesince import timesince
 from bookings.errors import SlotTaken
 from bookings.pages import partner_notes, wording
 from bookings.pages.board.row_states import RowState
+from bookings.pages.forms.energy import written
 from bookings.pages.forms.slots import SearchForm
 from bookings.pages.price_parts import bill_parts
 from bookings.pages.slot_payments import SlotPayments
@@ -37,7 +38,7 @@ from depots.models import Depot, Evse
 from depots.periods import Period
 from depots.queries import is_online
 from depots.standards import PLUGS
-from depots.templatetags.berth import icon, kilowatts, money
+from depots.templatetags.berth import duration, icon, kilowatts, money
 
 # Refusals that another time would mend, and how far that was looked for.
 NO_NEAREST = {
@@ -111,7 +112,7 @@ class SlotRows:
             **form.question,
         }
         self._csrf = _hidden({"csrfmiddlewaretoken": get_token(request)})
-        self._sent: dict[int, SafeString] = {}
+        self._sent: dict[tuple[int, Period], SafeString] = {}
         self._prices: dict[int, str] = {}
 
     def of(self, offer: SlotOffer) -> SlotRow:
@@ -145,8 +146,19 @@ class SlotRows:
             planned = f'<p class="offer-trouble" data-planned>{icon("alert-triangle")}{escape(told)}</p>'
         return (
             f'<div class="offer-what"><p class="offer-name">{uid}{state}</p>\n{warning}{planned}\n'
-            f'<p class="offer-facts">{_facts(offer.power_w, offer.evse)}</p></div>'
+            f'{self._until(offer)}<p class="offer-facts">{_facts(offer.power_w, offer.evse)}</p></div>'
         )
+
+    def _until(self, offer: SlotOffer) -> SafeString:
+        """When it ends, where that differs from slot to slot."""
+        if not self._search.energy:
+            return SafeString("")
+        zone, period = offer.option.depot.zone, offer.period
+        times = f"{period.starts_at.astimezone(zone):%H:%M}–{period.ends_at.astimezone(zone):%H:%M}"
+        return format_html(
+            '<p class="offer-facts" data-until><b class="nowrap">{}</b> <span class="nowrap">{}</span></p>',
+            times, duration(period.duration),
+        )  # fmt: skip
 
     def _day(self, offer: SlotOffer) -> str:
         return f'<div class="offer-day">{self._strips.of(offer)}{_SCALE}</div>'
@@ -189,13 +201,13 @@ class SlotRows:
         )
 
     def _carried(self, offer: SlotOffer) -> str:
-        depot_id = offer.option.depot_id
-        if depot_id not in self._sent:
-            self._sent[depot_id] = _hidden({**self._slot(offer.period), **self._sent_by_all})
+        key = offer.option.depot_id, offer.period
+        if key not in self._sent:
+            self._sent[key] = _hidden({**self._slot(offer.period), **self._sent_by_all})
         evse = f'<input type="hidden" name="evse" value="{offer.evse.pk}">' if offer.evse else ""
         shown = f"{offer.quote.total} {offer.quote.currency}" if offer.quote else "none"
         return (
-            f'<input type="hidden" name="option" value="{offer.option.pk}">{evse}{self._sent[depot_id]}'
+            f'<input type="hidden" name="option" value="{offer.option.pk}">{evse}{self._sent[key]}'
             f'<input type="hidden" name="shown_price" value="{shown}">'
         )
 
@@ -206,6 +218,7 @@ class SlotRows:
             "vehicle": vehicle.pk if vehicle else "",
             "starts_at": times.starts_at.isoformat(),
             "ends_at": times.ends_at.isoformat(),
+            **written(self._search.energy),
         }
 
 

@@ -119,6 +119,15 @@ class Charging:
         return hours
 
 
+def in_words(asked: EnergyAsked) -> str:
+    """`300 kWh`, `20 to 80 %`, `300 kWh from 20 % on`, `300 kWh up to 80 %`; empty where nothing is asked."""
+    if asked.energy_wh is None:
+        return f"{asked.soc_from} to {asked.soc_to} %" if asked else ""
+    if asked.soc_from is not None:
+        return f"{_kwh(asked.energy_wh)} from {asked.soc_from} % on"
+    return _kwh(asked.energy_wh) + (f" up to {asked.soc_to} %" if asked.soc_to is not None else "")
+
+
 def shortest_end(
     earliest: datetime,
     latest: datetime,

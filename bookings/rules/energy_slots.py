@@ -11,7 +11,7 @@ from math import ceil
 from bookings.errors import EnergyImpossible, TooLong
 from bookings.models import Booking, OfferedSlot, Vehicle
 from bookings.rules import periods
-from bookings.rules.charging_duration import Charging, EnergyAsked, shortest_end
+from bookings.rules.charging_duration import Charging, EnergyAsked, in_words, shortest_end
 from bookings.rules.configuration import Site
 from bookings.rules.fit import Needs
 from bookings.rules.partner_prices import partners_power_w
@@ -102,6 +102,15 @@ def asked_of(booking: Booking) -> EnergyAsked | None:
     if booking.soc_from is not None and booking.soc_to is not None:
         return EnergyAsked(soc_from=booking.soc_from, soc_to=booking.soc_to)
     return EnergyAsked(energy_wh=booking.energy_wh, soc_from=booking.soc_from, soc_to=booking.soc_to)
+
+
+def words(booking: Booking) -> str:
+    """What it was asked to charge, as `20 to 80 %: 300 kWh`; empty where it was asked for in time alone."""
+    asked = asked_of(booking)
+    if asked is None:
+        return ""
+    energy = f": {booking.energy_wh / 1000:g} kWh" if asked.energy_wh is None and booking.energy_wh else ""
+    return f"{in_words(asked)}{energy}"
 
 
 def asked_then(booking: Booking, vehicle: Vehicle | None) -> EnergyAsked | None:

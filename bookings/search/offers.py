@@ -15,13 +15,15 @@ from bookings.errors import NO_ROOM, BookingError, DoesNotFit, NotAligned, SlotT
 from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
 from bookings.rules import configuration, fit, guest_hours, periods, quotes
 from bookings.rules.allowance import UNBOUND, Allowance
+from bookings.rules.charging_duration import Charging, EnergyAsked
 from bookings.rules.configuration import Bay, Configuration, Site
+from bookings.rules.energy_slots import EnergySlot, partners_slot
 from bookings.rules.fit import Needs
 from bookings.rules.partner_prices import PartnerPrices, partners_power_w
 from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
 from bookings.rules.reservations import kept_before
-from bookings.rules.terms import Terms
+from bookings.rules.terms import LONGEST_BOOKING, Terms
 from bookings.search import availability, told_slots, trouble
 from bookings.search.allotments import Allotments
 from bookings.search.asked_elsewhere import asked_elsewhere
@@ -38,7 +40,8 @@ class SlotSearch:
 
     Everywhere, at one depot, or `near` a point; `among` has all that are open to the fleet where they were read already
     (bookable_depots). `needs` default to the vehicle's; `min_power_w` is the least that must be
-    possible to wish for. `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
+    possible to wish for. With `energy` only the starts of `periods` count: each slot is as long as charging it takes there.
+    `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
     over many depots, where it is most of what there is. `with_live` also tells what chargers say where no slot begins soon.
     `is_refused`: a partner has just said no to this period, so that the nearest of its free time is another.
     `at_depots` has a period of its own for each depot, by its id; others are not meant then, and `periods` spans them all.
@@ -56,6 +59,7 @@ class SlotSearch:
     vehicle: Vehicle | None = None
     needs: Needs | None = None
     min_power_w: int | None = None
+    energy: EnergyAsked | None = None
     fitting_only: bool = False
     with_live: bool = False
     is_refused: bool = False
@@ -66,6 +70,21 @@ class SlotSearch:
     @cached_property
     def wanted(self) -> Needs:
         return self.needs or Needs.of(self.vehicle)
+
+    @cached_property
+    def charging(self) -> Charging | None:
+        """Raises EnergyImpossible."""
+        return Charging.of(self.energy, self.vehicle) if self.energy else None
+
+    @property
+    def energy_wh(self) -> int | None:
+        return self.charging.energy_wh if self.charging is not None else None
+
+    def energy_slot(self, period: Period, terms: Terms, depot: Depot | Site) -> EnergySlot | None:
+        """The slot whose end is to be found; None where it is given."""
+        if self.charging is None:
+            return None
+        return EnergySlot(self.charging, period.starts_at, terms, depot)
 
     def period_at(self, depot: Depot) -> Period | None:
         """The period on this depot's wall clock; None where the search is not about it or its time zone."""
@@ -187,10 +206,10 @@ class _OwnOffers:
         self._live = _live(
             one for one in self._candidates if search.with_live or trouble.is_soon(one.period, now=search.now)
         )
-        self._refusals: dict[tuple[int, Terms, Period | None], BookingError | None] = {}
+        self._refusals: dict[tuple[int, Terms, Period], BookingError | None] = {}
         self._quotes: dict[Any, Quote | None] = {}
         self._paying: dict[int, PaymentTerms | None] = {}
-        self._first: dict[tuple[int, Terms], Period] = {}
+        self._first: dict[tuple[int, Terms, Period], Period] = {}
 
     def _allowance(self, one: _Candidate) -> Allowance:
         return one.known.allowance(self._search.fleet.pk, now=self._search.now)
@@ -201,9 +220,10 @@ class _OwnOffers:
     def _offer(self, one: _Candidate) -> SlotOffer:
         search, live, terms = self._search, self._live.get(one.evse.pk), self._terms(one)
         if search.patience is not None:
-            one = self._earliest(one, terms, search.patience)
+            one = self._earliest(self._with_about_length(one, terms), terms, search.patience)
         watts = min(one.evse.max_power_w, search.wanted.max_power_w or one.evse.max_power_w)
-        refusal, most_w = self._refusal(one, terms), None
+        one, too_slow = self._with_length(one, terms)
+        refusal, most_w = self._refusal(one, terms) or too_slow, None
         if refusal is None:
             try:
                 watts, most_w = self._promise(one, terms)
@@ -219,13 +239,31 @@ class _OwnOffers:
 
     def _earliest(self, one: _Candidate, terms: Terms, patience: timedelta) -> _Candidate:
         """At the first time it can be had; where that is too late, or never, as it is asked for, rounded to the step."""
-        key = (one.evse.depot.pk, terms)
+        key = (one.evse.depot.pk, terms, one.period)
         if key not in self._first:
             self._first[key] = periods.first_slot(terms, one.evse.depot, one.period, now=self._search.now)
         asked = one._replace(period=self._first[key])
         nearest = self._nearest(asked, terms)
         in_time = nearest is not None and nearest.starts_at - one.period.starts_at <= patience
         return one._replace(period=nearest) if nearest and in_time else asked
+
+    def _with_about_length(self, one: _Candidate, terms: Terms) -> _Candidate:
+        """As long as the EVSE itself would take, to look for a time by."""
+        slot = self._search.energy_slot(one.period, terms, one.evse.depot)
+        power_w = self._search.min_power_w or one.evse.max_power_w
+        return one if slot is None else one._replace(period=slot.at_power(power_w))
+
+    def _with_length(self, one: _Candidate, terms: Terms) -> tuple[_Candidate, BookingError | None]:
+        """As long as charging takes there; else about so long, and why none of that start does."""
+        slot = self._search.energy_slot(one.period, terms, one.evse.depot)
+        if slot is None:
+            return one, None
+        try:
+            period, _ = slot.found(lambda period: self._promise(one._replace(period=period), terms)[0])
+        except BookingError as refusal:
+            period = slot.at_power(self._search.min_power_w or one.evse.max_power_w)
+            return one._replace(period=period), refusal
+        return one._replace(period=period), None
 
     def _option(self, one: _Candidate) -> BookingOption:
         """The row as far as it is configured; what else it has is read where somebody asks for it."""
@@ -249,9 +287,8 @@ class _OwnOffers:
         return SlotTaken(nearest=self._nearest(one, terms))
 
     def _against_terms(self, one: _Candidate, terms: Terms) -> BookingError | None:
-        """The same for all EVSEs of a depot that are booked under the same terms, unless each is looked at in its own time."""
-        own = one.period if self._search.patience is not None else None
-        key, allowance = (one.evse.depot.pk, terms, own), self._allowance(one)
+        """The same for all EVSEs of a depot that are booked under the same terms in the same time."""
+        key, allowance = (one.evse.depot.pk, terms, one.period), self._allowance(one)
         if key not in self._refusals:
             found = _against_terms(terms, one.evse.depot, one.period, allowance, now=self._search.now)
             self._refusals[key] = found
@@ -260,8 +297,10 @@ class _OwnOffers:
     def _promise(self, one: _Candidate, terms: Terms) -> tuple[int, int]:
         """What is promised without a wish, and the most that may be wished. Raises PowerUnavailable."""
         evse, starts_at, needs = one.evse, one.period.starts_at, self._search.wanted
-        gap = next(gap for gap in self._free[evse.pk] if gap.contains(starts_at))
-        since = max(starts_at - terms.early_start, gap.starts_at, min(self._search.now, starts_at))
+        free_since = next(
+            (gap.starts_at for gap in self._free[evse.pk] if gap.contains(starts_at)), starts_at
+        )
+        since = max(starts_at - terms.early_start, free_since, min(self._search.now, starts_at))
         span, most_w = Period(since, one.period.ends_at + terms.tail), terms.max_promise_w
         left = self._allotments.left_to(self._allowance(one), one.evse)
         if self._search.min_power_w is not None:
@@ -283,7 +322,9 @@ class _OwnOffers:
         held = one.known.tariffs_for(one.option_id, one.evse.pk, search.fleet.pk, at=search.now)
         key = (*(tariff and tariff.pk for tariff in held), watts, one.period, zone)
         if key not in self._quotes:
-            self._quotes[key] = quotes.quoted(held, one.period, zone, power_w=watts, vehicle=search.vehicle)
+            self._quotes[key] = quotes.quoted(
+                held, one.period, zone, power_w=watts, vehicle=search.vehicle, energy_wh=search.energy_wh
+            )
         return self._quotes[key]
 
     def _payment_terms(self, one: _Candidate) -> PaymentTerms | None:
@@ -312,7 +353,18 @@ def _candidates(search: SlotSearch, depots: Sequence[Depot]) -> Iterator[_Candid
         every = [(option_id, bay) for option_id, bays in there.offers.items() for bay in bays]
         for option_id, evse in every if search.every_option else there.narrowest:
             if not search.fitting_only or _will_do(search, evse):
-                yield _Candidate(known[depot.pk], option_id, evse, period)
+                yield _candidate(search, known[depot.pk], option_id, evse, period)
+
+
+def _candidate(
+    search: SlotSearch, known: Configuration, option_id: int, evse: Bay, period: Period
+) -> _Candidate:
+    """By energy with all the time that its terms allow."""
+    if search.energy:
+        terms = known.terms(option_id, search.fleet.pk, now=search.now)
+        slot = search.energy_slot(period, terms, known.site)
+        period = slot.longest if slot is not None else period
+    return _Candidate(known, option_id, evse, period)
 
 
 def _will_do(search: SlotSearch, evse: Bay) -> bool:
@@ -331,7 +383,8 @@ def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
         option.depot = by_depot[option.depot_id]
     terms = terms_by_option(options, search.fleet, now=search.now)
     slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
-    around = asked.widened(availability.FAR, availability.FAR + (search.patience or timedelta()))
+    longest = LONGEST_BOOKING if search.energy else availability.FAR
+    around = asked.widened(availability.FAR, longest + (search.patience or timedelta()))
     for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=around):
         slots[slot.option_id].append(slot)
     prices, told = PartnerPrices(by_depot), told_evses(options)
@@ -358,6 +411,7 @@ def _hint(
     free = united([s.period for s in slots])
     if search.patience is not None:
         period = _earliest_told(free, period, terms, search.patience, now=search.now)
+    period, too_slow = _told_length(search, period, terms, option.depot, evse, slots)
     touched = [s for s in slots if s.period.overlaps(period)]
     nearest = _nearest_told(search, free, period, terms, option.depot)
     refusal: BookingError | None = None
@@ -368,14 +422,14 @@ def _hint(
     elif not any(span.covers(period) for span in free):
         refusal = SlotTaken("The partner shows no free time for this slot.", nearest=nearest)
     else:
-        refusal = _against_terms(terms, option.depot, period, now=search.now)
+        refusal = _against_terms(terms, option.depot, period, now=search.now) or too_slow
         refusal = refusal or _off_step(free, period, terms, option.depot, nearest)
     watts = partners_power_w(search.wanted, evse, [slot.max_power_w for slot in touched])
     held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
     kept = kept_before(period.starts_at, now=search.now) if option.is_best_effort else None
     quote = quotes.quoted(
-        held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle, reserved=kept
-    )
+        held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle, energy_wh=search.energy_wh, reserved=kept,
+    )  # fmt: skip
     live = evse if evse is not None and is_told(evse) else None
     return SlotOffer(
         option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else nearest, is_hint=True,
@@ -392,6 +446,24 @@ def _earliest_told(
     step = timedelta(minutes=terms.slot_step_min)
     found = told_slots.nearest_told(free, period, step, now=max(now, period.starts_at))
     return found if found and found.starts_at - period.starts_at <= patience else period
+
+
+def _told_length(
+    search: SlotSearch,
+    period: Period,
+    terms: Terms,
+    depot: Depot,
+    evse: Evse | None,
+    slots: Collection[OfferedSlot],
+) -> tuple[Period, BookingError | None]:
+    """As long as charging takes with what its EVSE gives and its calendar tells; else the least there is, and why."""
+    slot = search.energy_slot(period, terms, depot)
+    if slot is None:
+        return period, None
+    try:
+        return partners_slot(slot, search.wanted, evse, slots)[0], None
+    except BookingError as refusal:
+        return slot.least, refusal
 
 
 def _off_step(

@@ -14,7 +14,9 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bookings.models import Booking
 from bookings.models.enforcement_words import EnforcementWords, words_of
+from bookings.rules import energy_slots
 from bookings.rules.session_targets import words_of_target
 from depots.models import ChargingSession
 from depots.periods import utc_text
@@ -104,6 +106,12 @@ def since(moment: datetime, now: datetime) -> SafeString:
     return format_html(
         '<time class="numbers" datetime="{0}" data-since="{0}">{1}</time>', utc_text(moment), words
     )
+
+
+@register.filter
+def energy_asked(booking: Booking) -> str:
+    """What it was asked to charge; empty where it was asked for in time alone."""
+    return energy_slots.words(booking)
 
 
 def charged(booking: MarkedBooking) -> str:

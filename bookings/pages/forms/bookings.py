@@ -12,8 +12,11 @@ from django import forms
 
 from bookings.models import GROUP, Booking, BookingStatus, BookingToken, CancelReason, Token, Vehicle
 from bookings.pages import overlaps, wording
+from bookings.pages.forms.energy import ENERGY_FIELDS, EnergyFields, energy_of, written
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, ShownPriceField, period_in
 from bookings.pages.forms.row_versions import ShownForm
+from bookings.rules.charging_duration import EnergyAsked
+from bookings.rules.energy_slots import asked_of
 from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import evses_with_bays
 from depots.models import Depot, Evse
@@ -41,9 +44,10 @@ class GroupChoice:
         return f"Group {self.uid} · any of {self.members} token{'s' if self.members != 1 else ''}"
 
 
-class ChangeForm(ShownForm):
+class ChangeForm(EnergyFields, ShownForm):
     """What a fleet may change of a booking; what is left as it was shown, is not asked for. Of one that charges, its end; of
-    one whose deadline for changes is over, its vehicle and tokens, until the no-show time.
+    one whose deadline for changes is over, its vehicle and tokens, until the no-show time. Where other energy is asked for, the
+    end follows from it, whatever its field says.
 
     `shown_price` is what the page said the change costs, when its fields were as `shown_for` says.
     """
@@ -78,14 +82,15 @@ class ChangeForm(ShownForm):
             "ends_at": local_text(booking.ends_at, zone),
             "vehicle": booking.vehicle.plate if booking.vehicle else "",
             "tokens": mine,
+            **written(asked_of(booking)),
         }
         super().__init__(given, initial=initial)
         if self.is_of_end:
-            for name in ("starts_at", "evse", "vehicle", "tokens"):
+            for name in ("starts_at", "evse", "vehicle", "tokens", *ENERGY_FIELDS):
                 del self.fields[name]
             return
         if self.is_of_truck:
-            for name in ("starts_at", "ends_at", "evse"):
+            for name in ("starts_at", "ends_at", "evse", *ENERGY_FIELDS):
                 del self.fields[name]
         else:
             self._offer_evses()
@@ -104,7 +109,18 @@ class ChangeForm(ShownForm):
             first = cleaned.get("starts_at", self.booking.starts_at)
             zone = self.booking.depot.zone
             cleaned["period"] = period_in(self, first, cleaned["ends_at"], zone, now=self.now)
+        if not self.errors and self._is_other_energy():
+            vehicle = cleaned["vehicle"] if self.is_edited("vehicle") else None
+            cleaned["energy"] = energy_of(self, vehicle or self.booking.vehicle) or EnergyAsked()
         return cleaned
+
+    def _is_other_energy(self) -> bool:
+        fields = [name for name in ENERGY_FIELDS if name in self.fields]
+        return any(name in self.data and self.is_edited(name) for name in fields)
+
+    @property
+    def is_by_energy(self) -> bool:
+        return any(self[name].value() for name in ENERGY_FIELDS if name in self.fields)
 
     @property
     def is_of_end(self) -> bool:
@@ -126,6 +142,9 @@ class ChangeForm(ShownForm):
         is_timed = not self.is_of_truck and (self.is_edited("starts_at") or self.is_edited("ends_at"))
         if is_timed and cleaned["period"] != booking.period:
             found["period"] = cleaned["period"]
+        energy = cleaned.get("energy")
+        if energy is not None and (energy or None) != asked_of(booking):
+            found |= {"energy": energy, "ends_when_charged": bool(energy)}
         evse, vehicle = cleaned.get("evse"), cleaned["vehicle"]
         if evse is not None and evse.pk != booking.evse_id:
             found["evse"] = evse
@@ -141,7 +160,8 @@ class ChangeForm(ShownForm):
     def priced_for(self) -> str:
         """Of a bound form: what in it a price depends on, as it was sent."""
         return "|".join(
-            str(self.data.get(name, ""))[:80] for name in ("starts_at", "ends_at", "evse", "vehicle")
+            str(self.data.get(name, ""))[:80]
+            for name in ("starts_at", "ends_at", "evse", "vehicle", *ENERGY_FIELDS)
         )
 
     @property
@@ -155,7 +175,7 @@ class ChangeForm(ShownForm):
         """Of a valid form: where the truck or its cards would be booked as well, as far as was neither told yet nor is so
         already."""
         wishes, booking = self.wishes(), self.booking
-        if not wishes.keys() & {"period", "ends_at", "vehicle", "tokens"}:
+        if not wishes.keys() & {"period", "ends_at", "energy", "vehicle", "tokens"}:
             return []
         vehicle = wishes.get("vehicle", booking.vehicle)
         names = wishes.get("tokens")

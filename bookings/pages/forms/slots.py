@@ -11,6 +11,7 @@ from django import forms
 
 from bookings.models import BookingOption, Vehicle
 from bookings.operations import SlotRequest
+from bookings.pages.forms.energy import ENERGY_FIELDS, EnergyFields, energy_of, written
 from bookings.pages.forms.fields import (
     FARTHEST,
     TOO_LONG,
@@ -21,6 +22,7 @@ from bookings.pages.forms.fields import (
     period_in,
 )
 from bookings.pages.forms.finder_place import PlaceFields
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
@@ -43,8 +45,9 @@ class TimeFault(NamedTuple):
     is_repeated: bool = False
 
 
-class SearchForm(PlaceFields):
-    """The finder. Whatever is not given has a default, so that opening it shows something."""
+class SearchForm(EnergyFields, PlaceFields):
+    """The finder. Whatever is not given has a default, so that opening it shows something. With energy or states of charge the
+    end is not asked: each slot is as long as charging it takes there."""
 
     fleet = RowField[Organisation](missing="You do not book for this fleet.", none="", label="For")
     depot = RowField[Depot](missing="There is no such depot open to you.", none="All depots", label="Depot")
@@ -73,6 +76,9 @@ class SearchForm(PlaceFields):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         depot, first, last = (cleaned.get(name) for name in ("depot", "starts_at", "ends_at"))
+        cleaned["energy"] = energy_of(self, cleaned.get("vehicle"))
+        if cleaned["energy"] and first is not None:
+            last = first + USUAL
         if first is None or last is None or self.errors:
             return cleaned
         zones = {depot.time_zone} if depot else {d.time_zone for d in self.depots} or {"UTC"}
@@ -105,6 +111,7 @@ class SearchForm(PlaceFields):
             among=self.meant,
             vehicle=cleaned["vehicle"],
             min_power_w=self.least_power_w,
+            energy=cleaned["energy"],
             with_live=True,
         )
 
@@ -117,6 +124,7 @@ class SearchForm(PlaceFields):
             "starts_at": local_text(period.starts_at, zone),
             "ends_at": local_text(period.ends_at, zone),
             **self.placed(),
+            **written(self.cleaned_data["energy"]),
         }
         return (
             {"fleet": self._row_field("fleet").value_of(self.chosen_fleet), **found}
@@ -124,8 +132,10 @@ class SearchForm(PlaceFields):
             else found
         )
 
-    def shows(self, option: BookingOption, vehicle: Vehicle | None, period: Period) -> bool:
-        """Whether the results of this question have such a slot for such a vehicle."""
+    def shows(
+        self, option: BookingOption, vehicle: Vehicle | None, period: Period, energy: EnergyAsked | None
+    ) -> bool:
+        """Whether the results of this question have such a slot for such a vehicle; by energy whatever its end."""
         if not self.is_valid():
             return False
         search = self.search()
@@ -135,14 +145,22 @@ class SearchForm(PlaceFields):
             and option.depot in self.meant
             and (search.near is None or search.near.contains(option.depot.latitude, option.depot.longitude))
             and search.vehicle == vehicle
+            and search.energy == energy
             and asked is not None
-            and asked.in_utc() == period.in_utc()
+            and asked.starts_at == period.starts_at
+            and (bool(energy) or asked.ends_at == period.ends_at)
         )
 
     @property
     def question(self) -> dict[str, Any]:
         """The fields as they stand, by the names under which a slot of the results carries them."""
-        return {f"{ASKED}{name}": self[name].value() or "" for name in self.fields}
+        values = {name: self[name].value() or "" for name in self.fields}
+        return {f"{ASKED}{n}": value for n, value in values.items() if value or n not in ENERGY_FIELDS}
+
+    @property
+    def is_by_energy(self) -> bool:
+        """Whether one of its fields is filled in."""
+        return any(self[name].value() for name in ENERGY_FIELDS)
 
     @property
     def several(self) -> bool:
@@ -201,7 +219,7 @@ class SearchForm(PlaceFields):
         return field
 
 
-class ReserveForm(forms.Form):
+class ReserveForm(EnergyFields):
     """One slot out of the finder's results, to hold or to book. Its fields are hidden: a wrong one is a forged one.
 
     `asked` is the question that was on the page when it was sent; empty where a slot comes without one. `despite` names
@@ -241,14 +259,14 @@ class ReserveForm(forms.Form):
         if wanted["request_id"] is None:
             return
         asked = [getattr(wanted[name], "pk", None) for name in ("fleet", "option", "evse", "vehicle")]
-        content = [act, *asked, *wanted["period"].as_json().values()]
+        content = [act, *asked, *wanted["period"].as_json().values(), *written(wanted["energy"]).items()]
         for time in count():
             yield str(uuid5(wanted["request_id"], "|".join(map(str, [*content, time]))))
 
     def slot_request(self, request_id: str) -> SlotRequest:
         """Of a valid form, what it asks for, under this id."""
         wanted = self.cleaned_data
-        asked = {name: wanted[name] for name in ("fleet", "option", "period", "vehicle", "evse")}
+        asked = {name: wanted[name] for name in ("fleet", "option", "period", "vehicle", "evse", "energy")}
         return SlotRequest(**asked, request_id=request_id, shown_price=wanted["shown_price"])
 
     def clean_despite(self) -> set[int]:
@@ -271,6 +289,7 @@ class ReserveForm(forms.Form):
         cleaned["option"] = option
         cleaned["evse"] = self._evse(option, cleaned["evse"])
         cleaned["vehicle"] = self._vehicle(cleaned["fleet"], cleaned["vehicle"])
+        cleaned["energy"] = energy_of(self, cleaned["vehicle"])
         first, last = cleaned["starts_at"], cleaned["ends_at"]
         cleaned["period"] = period_in(self, first, last, option.depot.zone, now=self.now)
         return cleaned

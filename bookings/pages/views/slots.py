@@ -19,6 +19,7 @@ from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
 from bookings.operations import SlotRequest
 from bookings.operations.undo import Act
 from bookings.pages import access, finder, overlaps
+from bookings.pages.forms.energy import written
 from bookings.pages.forms.slots import ReserveForm, SearchForm
 from bookings.pages.forms.undo_button import button_of
 from bookings.pages.slot_rows import Nearest
@@ -78,7 +79,9 @@ def _reserve(
     if not is_sound:
         return _finder(request, question, 422, refused=_sentences(form))
     wanted = form.cleaned_data
-    if form.asked and not question.shows(wanted["option"], wanted["vehicle"], wanted["period"]):
+    if form.asked and not question.shows(
+        wanted["option"], wanted["vehicle"], wanted["period"], wanted["energy"]
+    ):
         return _finder(request, question, 409, refused=OLDER_THAN_QUESTION)
     # In this order: what the first of two sends booked is seen as that, not as a booking in the way of the second.
     elsewhere = _elsewhere(request, wanted) if act == "book" else []
@@ -201,7 +204,7 @@ def _search_of(form: ReserveForm) -> dict[str, str]:
     if isinstance(option, BookingOption) and period is not None:
         found["starts_at"] = local_text(period.starts_at, option.depot.zone)
         found["ends_at"] = local_text(period.ends_at, option.depot.zone)
-    return found
+    return found | written(wanted.get("energy"))
 
 
 def _sentences(form: ReserveForm) -> str:
