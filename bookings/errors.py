@@ -236,6 +236,11 @@ class VehicleUnknown(BookingError):
     field = "vehicle"
 
 
+class TrailerUnknown(BookingError):
+    code = "unknown_trailer"
+    field = "trailer"
+
+
 class PlateInUse(BookingError):
     """The fleet has a vehicle of this plate, in whatever capitals."""
 

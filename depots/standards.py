@@ -57,6 +57,14 @@ VEHICLE_TYPES: Final = {
     "DISABLED": "Adapted for a disabled driver",
 }
 
+# Where a vehicle's inlet is, looking the way it drives, as it stands in a sentence.
+SIDES: Final = {
+    "LEFT": "on the left",
+    "RIGHT": "on the right",
+    "FRONT": "at the front",
+    "REAR": "at the rear",
+}
+
 OCPI_FACILITIES: Final = (
     "HOTEL", "RESTAURANT", "CAFE", "MALL", "SUPERMARKET", "SPORT", "RECREATION_AREA", "NATURE", "MUSEUM", "BIKE_SHARING",
     "BUS_STOP", "TAXI_STAND", "TRAM_STOP", "METRO_STATION", "TRAIN_STATION", "AIRPORT", "PARKING_LOT", "CARPOOL_PARKING",

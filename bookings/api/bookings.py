@@ -83,6 +83,7 @@ def _place(booking: Booking) -> dict[str, Any]:
         "option": booking.option.code,
         "evse_uid": booking.evse.uid if booking.evse else None,
         "vehicle": booking.vehicle.plate if booking.vehicle else booking.plate or None,
+        "trailer": booking.trailer.plate if booking.trailer else None,
         "fleet": booking.fleet.name,
         "period": booking.period.as_json(),
         "occupied": occupied.span.as_json() if occupied else None,

@@ -15,6 +15,7 @@ NAMES = {
     "power_w": "Power",
     "energy": "To charge",
     "vehicle": "Vehicle",
+    "trailer": "Trailer",
     "tokens": "Tokens",
     "reference": "Reference",
     "price": "Price",

@@ -34,6 +34,8 @@ GROUP_OF = {
     "energy": Aspect.PLACE,
     "vehicle": Aspect.VEHICLE,
     "vehicle_id": Aspect.VEHICLE,
+    "trailer": Aspect.VEHICLE,
+    "trailer_id": Aspect.VEHICLE,
     "plate": Aspect.VEHICLE,
     "tokens": Aspect.VEHICLE,
     "needs": Aspect.VEHICLE,

@@ -193,6 +193,7 @@ def _tokens(cell: str) -> list[Any]:
 
 _CELLS: dict[str, Callable[[str], Any]] = {
     "vehicle_types": _words,
+    "inlet_sides": _words,
     "connector_standards": _words,
     "fallbacks": cell_list,
     "facilities": _words,

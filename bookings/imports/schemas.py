@@ -165,12 +165,28 @@ class VehicleRow(FileRow):
     carries_dangerous_goods: bool = False
     needs_refrigeration: bool = False
     needs_drive_through: bool = False
+    inlet_side: Literal["LEFT", "RIGHT", "FRONT", "REAR", ""] = ""
     retired: bool = False
     tokens: list[TokenRow] = []
 
 
+class TrailerRow(FileRow):
+    plate: Annotated[Text, Field(min_length=1, max_length=20)]
+    adds_length_cm: Centimetres | None = None
+    width_cm: Centimetres | None = None
+    height_cm: Centimetres | None = None
+    weight_kg: Kilograms | None = None
+    carries_dangerous_goods: bool = False
+    needs_refrigeration: bool = False
+    needs_drive_through: bool = False
+    retired: bool = False
+
+
 class VehicleFile(FileRow):
+    """`trailers` are those of the same fleet; a CSV file has none."""
+
     vehicles: Annotated[list[VehicleRow], Field(min_length=1)]
+    trailers: list[TrailerRow] = []
 
 
 def depot_faults(file: DepotFile) -> Iterator[tuple[FieldPath, str]]:
@@ -198,6 +214,11 @@ def vehicle_faults(file: VehicleFile) -> Iterator[tuple[FieldPath, str]]:
             if key in tokens:
                 yield ("vehicles", v, "tokens", t, "uid"), f"{token.uid} is there twice"
             tokens.add(key)
+    trailers: set[str] = set()
+    for t, trailer in enumerate(file.trailers):
+        if name_key(trailer.plate) in trailers:
+            yield ("trailers", t, "plate"), f"{trailer.plate} is there twice"
+        trailers.add(name_key(trailer.plate))
 
 
 def lost_zero_faults(file: VehicleFile) -> Iterator[tuple[FieldPath, str]]:

@@ -11,14 +11,16 @@ from django.db import connection, transaction
 from bookings.imports.csv_documents import vehicle_document
 from bookings.imports.schemas import (
     TokenRow,
+    TrailerRow,
     VehicleFile,
     VehicleRow,
     lost_zero_faults,
     vehicle_faults,
 )
-from bookings.models import Token, Vehicle
-from bookings.operations import tokens, vehicles
+from bookings.models import Token, Trailer, Vehicle
+from bookings.operations import tokens, trailers, vehicles
 from bookings.operations.tokens import TokenFacts
+from bookings.operations.trailers import TrailerFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.rules.charge_curve import read_curve
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
@@ -52,7 +54,10 @@ def write_vehicle_file(document: Document, *, fleet: Organisation) -> list[Impor
     document.refuse(vehicle_faults(file))
     if document.is_text:
         document.refuse(lost_zero_faults(file))
-    return write_vehicles(file.vehicles, fleet=fleet)
+    with transaction.atomic():
+        written = write_vehicles(file.vehicles, fleet=fleet)
+        _write_trailers(fleet, file.trailers)
+    return written
 
 
 def write_vehicles(
@@ -110,7 +115,20 @@ def _facts(plate: str, row: VehicleRow) -> VehicleFacts:
         carries_dangerous_goods=row.carries_dangerous_goods,
         needs_refrigeration=row.needs_refrigeration,
         needs_drive_through=row.needs_drive_through,
+        inlet_side=row.inlet_side,
     )
+
+
+def _write_trailers(fleet: Organisation, rows: Sequence[TrailerRow]) -> None:
+    """A trailer that is known keeps the spelling of its plate; one that is not listed stays."""
+    if not rows:
+        return
+    locked = Trailer.objects.filter(fleet=fleet).order_by("pk").select_for_update(no_key=True)
+    known = {trailer.plate_key: trailer for trailer in locked}
+    for row in rows:
+        trailer = known.get(name_key(row.plate)) or Trailer(fleet=fleet, plate=row.plate)
+        facts = row.model_dump(exclude={"retired", "plate"})
+        trailers.write_trailer(trailer, TrailerFacts(plate=trailer.plate, **facts), is_retired=row.retired)
 
 
 def _write_tokens(vehicle: Vehicle, rows: Sequence[TokenRow], known: dict[tuple[str, str], Token]) -> bool:

@@ -14,7 +14,7 @@ from bookings.models.booking_tokens import BookingToken
 from bookings.models.bookings import LEAD_MINUTES, Booking, BookingSession, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.enforcement_words import ENFORCEMENT_WHY
-from bookings.models.fleet import GROUP, OwnerCheck, Token, Vehicle
+from bookings.models.fleet import GROUP, OwnerCheck, Token, Trailer, Vehicle
 from bookings.models.incoming import IncomingInvoice, InvoiceReconciliationRecord
 from bookings.models.invoices import (
     Invoice,
@@ -123,6 +123,7 @@ __all__ = [
     "TellingCursor",
     "TermsOverride",
     "Token",
+    "Trailer",
     "Vehicle",
     "Webhook",
     "WebhookDelivery",

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from bookings.models import enforcement_words
 from bookings.models.booking_states import INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
-from bookings.models.fleet import Vehicle
+from bookings.models.fleet import Trailer, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
 from bookings.models.tariffs import TariffVersion
@@ -147,6 +147,9 @@ class Booking(models.Model):
         Vehicle, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
     )
     plate = models.CharField(max_length=20, blank=True)
+    trailer = models.ForeignKey(
+        Trailer, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     promised_power_w = models.BigIntegerField(default=0)
@@ -271,6 +274,7 @@ class Booking(models.Model):
                 name="booking_of_vehicle",
                 condition=Q(status__in=LIVE, vehicle__isnull=False),
             ),
+            models.Index(fields=["trailer"], name="booking_of_trailer", condition=Q(trailer__isnull=False)),
             models.Index(fields=["held_until"], name="booking_held", condition=Q(status="held")),
             models.Index(
                 fields=["decide_until"], name="booking_undecided", condition=Q(decide_until__isnull=False)

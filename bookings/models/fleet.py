@@ -50,6 +50,12 @@ class Vehicle(models.Model):
     carries_dangerous_goods = models.BooleanField(default=False)
     needs_refrigeration = models.BooleanField(default=False)
     needs_drive_through = models.BooleanField(default=False)
+    inlet_side = models.CharField(
+        max_length=5, blank=True, help_text="of depots.standards.SIDES; empty is not known"
+    )
+    model_name = models.CharField(
+        max_length=80, blank=True, help_text="what it is, of bookings.rules.vehicle_library or in words"
+    )
     is_retired = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -57,6 +63,34 @@ class Vehicle(models.Model):
         ordering = ["plate"]
         constraints = [
             models.UniqueConstraint(fields=["fleet", "plate_key"], name="vehicle_plate_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.plate
+
+
+class Trailer(models.Model):
+    """What a vehicle of its fleet may pull, chosen with each booking. Lengths in cm, weight in kg; unknown is null."""
+
+    fleet = models.ForeignKey(Organisation, models.CASCADE, related_name="trailers", db_index=False)
+    plate = models.CharField(max_length=20)
+    plate_key = NameKey("plate")
+    adds_length_cm = models.PositiveIntegerField(
+        null=True, blank=True, help_text="how much longer the combination is than the vehicle alone"
+    )
+    width_cm = models.PositiveIntegerField(null=True, blank=True)
+    height_cm = models.PositiveIntegerField(null=True, blank=True)
+    weight_kg = models.PositiveIntegerField(null=True, blank=True)
+    carries_dangerous_goods = models.BooleanField(default=False)
+    needs_refrigeration = models.BooleanField(default=False)
+    needs_drive_through = models.BooleanField(default=False)
+    is_retired = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["plate"]
+        constraints = [
+            models.UniqueConstraint(fields=["fleet", "plate_key"], name="trailer_plate_once"),
         ]
 
     def __str__(self) -> str:

@@ -71,6 +71,7 @@ from bookings.operations.remote_walk_in import start_unbooked
 from bookings.operations.reserve_now import give_back, reserve_now
 from bookings.operations.slot_request import SlotRequest
 from bookings.operations.tokens import add_token, change_token, set_blocked
+from bookings.operations.trailers import TrailerFacts, add_trailer, change_trailer, set_trailer_retired
 from bookings.operations.undo import undo
 from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
@@ -84,7 +85,9 @@ __all__ = [
     "RemoteSessionState",
     "RemoteState",
     "SlotRequest",
+    "TrailerFacts",
     "add_token",
+    "add_trailer",
     "add_vehicle",
     "adopt_remote",
     "affected",
@@ -96,6 +99,7 @@ __all__ = [
     "cancel_booking",
     "change_booking",
     "change_token",
+    "change_trailer",
     "change_vehicle",
     "clear_closure",
     "close_evse",
@@ -139,6 +143,7 @@ __all__ = [
     "secure_from_balance",
     "set_blocked",
     "set_retired",
+    "set_trailer_retired",
     "show_limit_at_partner",
     "start_at_partner",
     "start_charging",

@@ -19,6 +19,7 @@ from bookings.operations import promise_power
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace, free_places
 from bookings.operations.quotas_under_lock import allotted
+from bookings.operations.request_log import NO_TRAILER
 from bookings.rules import configuration, energy_slots, guest_hours, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.power import Supply
@@ -205,6 +206,8 @@ def write(
         booking.changed_by_depot_at = asker.now
         fields.append("changed_by_depot_at")
     detail["after"] = shown(booking, place.evse.uid, change.tokens_then)
+    if "trailer" in detail["before"] and change.trailer is None:
+        detail["after"]["trailer"] = NO_TRAILER
     lifecycle.record(booking, kind="changed", actor=asker.actor, at=asker.now, detail=detail, fields=fields)
     calendars.mark_changed([old_evse_id, booking.evse_id], at=asker.now)
 
@@ -223,12 +226,13 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
     booking.is_evse_asked = booking.is_evse_asked or (change.evse_asked and not change.is_rescue)
-    booking.period, booking.evse_id, booking.vehicle = change.period, evse_id, change.vehicle
+    booking.period, booking.evse_id = change.period, evse_id
+    booking.vehicle, booking.trailer = change.vehicle, change.trailer
     if change.plate or change.vehicle is not None:
         booking.plate = change.plate_then
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     return [
-        "starts_at", "ends_at", "evse", "vehicle", "plate", "authorization_reference", "promised_power_w",
+        "starts_at", "ends_at", "evse", "vehicle", "trailer", "plate", "authorization_reference", "promised_power_w",
         "wished_power_w", "is_evse_asked", "late_from", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
     ]  # fmt: skip
 
@@ -264,4 +268,5 @@ def shown(booking: Booking, evse_uid: str | None, tokens: Sequence[BookingToken]
         "reference": booking.authorization_reference,
         "price": quotes.brief(booking.quote),
         **({"energy": energy.to_json()} if energy else {}),
+        **({"trailer": booking.trailer.plate} if booking.trailer else {}),
     }

@@ -54,6 +54,7 @@ from bookings.rules.entitlement import (
     ask_for_vehicle,
     carried,
     entitled,
+    own_trailer,
     own_vehicle,
 )
 from bookings.rules.power import Supply
@@ -201,7 +202,7 @@ def _hold(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: da
 
 
 def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Named:
-    """Raises VehicleUnknown, NotOpenToYou, TokenUnusable, or what `drafted` does."""
+    """Raises VehicleUnknown, TrailerUnknown, NotOpenToYou, TokenUnusable, or what `drafted` does."""
     vehicle, cards = request.vehicle, None
     if ground.vehicle is not None:
         vehicle, cards = ground.vehicle.found()
@@ -214,6 +215,8 @@ def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Name
     else:
         tokens = entitled(request.tokens, vehicle, request.fleet, request.party)
     draft = ground.draft
+    if request.trailer is not None:
+        request, draft = replace(request, trailer=own_trailer(request.trailer, request.fleet)), None
     if draft is None or not draft.holds(ground.configuration, vehicle):
         draft = drafted(replace(request, vehicle=vehicle), ground.configuration, now)
     return _Named(draft, tokens)

@@ -15,7 +15,7 @@ from bookings.operations.booking_draft import filled, unsaved
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import fit, periods, quotes
 from bookings.rules.energy_slots import partners_slot
-from bookings.rules.entitlement import entitled, own_vehicle, refuse_groups
+from bookings.rules.entitlement import entitled, own_trailer, own_vehicle, refuse_groups
 from bookings.rules.partner_prices import partners_power_w, partners_quote
 from bookings.search.bookable import bookable_options, terms_for
 from bookings.signals import partner_asked
@@ -29,7 +29,8 @@ def ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking
     """
     option, fleet = request.option, request.fleet
     terms = replace(terms_for(option, fleet, now=now), approval=True)
-    asked = filled(replace(request, vehicle=own_vehicle(request.vehicle, fleet)))
+    vehicle, trailer = own_vehicle(request.vehicle, fleet), own_trailer(request.trailer, fleet)
+    asked = filled(replace(request, vehicle=vehicle, trailer=trailer))
     if not bookable_options(fleet, now=now).filter(pk=option.pk).exists():
         raise NotOpenToYou("This depot is not open to you.")
     tokens = entitled(request.tokens, asked.vehicle, fleet, request.party)

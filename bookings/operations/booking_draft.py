@@ -78,6 +78,7 @@ def unsaved(request: SlotRequest, terms: Terms) -> Booking:
         route=_route(request),
         vehicle=request.vehicle,
         is_evse_asked=request.evse is not None,
+        trailer=request.trailer,
         wished_power_w=request.power_w,
         terms_json=terms.to_json() | (request.reserved.to_json() if request.reserved is not None else {}),
         enforcement=Enforcement.NOT_DUE,

@@ -9,7 +9,7 @@ from typing import Any
 
 from bookings.core.versions import Aspect
 from bookings.errors import DoesNotFit, NothingToChange, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Vehicle
+from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Trailer, Vehicle
 from bookings.operations import request_log
 from bookings.operations.change_request import ChangeRequest, read_period
 from bookings.operations.places import candidates
@@ -17,7 +17,7 @@ from bookings.rules import fit, periods, permissions
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.energy_slots import asked_of, asked_then
-from bookings.rules.entitlement import entitled, own_vehicle, refuse_groups
+from bookings.rules.entitlement import entitled, own_trailer, own_vehicle, refuse_groups
 from bookings.rules.fit import Needs
 from bookings.search.bookable import evses_with_bays
 from depots.models import Depot, Evse
@@ -55,6 +55,7 @@ class PlannedChange:
     evse_asked: bool
     needs: Needs
     before: Before
+    trailer: Trailer | None
     plate: str = ""
     authorization_reference: str = ""
     quote: dict[str, Any] | None = None
@@ -78,6 +79,9 @@ class PlannedChange:
         """What it will be asked to charge; the booking is as it was."""
         return asked_then(booking, self.vehicle) if self.energy is None else self.energy or None
 
+    def is_other_trailer(self, booking: Booking) -> bool:
+        return (self.trailer.pk if self.trailer else None) != booking.trailer_id
+
     def is_other_energy(self, booking: Booking) -> bool:
         return self.energy is not None and (self.energy or None) != asked_of(booking)
 
@@ -90,7 +94,10 @@ class PlannedChange:
             Aspect.PLACE: (self.period, target and target.pk) != (booking.period, booking.evse_id)
             or power_w
             or self.is_other_energy(booking),
-            Aspect.VEHICLE: tokens or plate or self.vehicle != booking.vehicle,
+            Aspect.VEHICLE: tokens
+            or plate
+            or self.vehicle != booking.vehicle
+            or self.is_other_trailer(booking),
             Aspect.NAME: self.authorization_reference not in {"", booking.authorization_reference},
         }
         return frozenset(group for group, is_other in differs.items() if is_other)
@@ -106,7 +113,7 @@ class PlannedChange:
 
 
 def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
-    """Raises VehicleUnknown, TokenUnusable or EndsBeforeStart."""
+    """Raises VehicleUnknown, TrailerUnknown, TokenUnusable or EndsBeforeStart."""
     vehicle = own_vehicle(request.vehicle, booking.fleet)
     named: list[BookingToken] | None = None
     if request.tokens is not None or vehicle is not None:
@@ -115,8 +122,12 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         if not booking.is_ours:
             refuse_groups(named)
     before, needs = Before.of(booking), request.needs
+    trailer = own_trailer(request.trailer, booking.fleet)
+    if trailer is None and not request.drops_trailer:
+        trailer = booking.trailer
     if needs is None or needs == Needs():
-        needs = Needs.of(vehicle) if vehicle else before.needs
+        is_other = vehicle is not None or request.trailer is not None or request.drops_trailer
+        needs = Needs.of(vehicle or booking.vehicle, trailer) if is_other else before.needs
     return PlannedChange(
         period=request.period_of(booking),
         evse=request.evse or booking.evse,
@@ -126,6 +137,7 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         evse_asked=request.evse is not None,
         needs=needs,
         before=before,
+        trailer=trailer,
         plate=request.plate,
         authorization_reference=request.authorization_reference,
         energy=request.energy,
@@ -140,10 +152,11 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChan
     target = evses_with_bays().get(pk=asked["evse_id"])
     vehicle = Vehicle.objects.filter(pk=asked.get("vehicle_id")).first() or booking.vehicle
     tokens = [BookingToken(**token) for token in asked["tokens"]] if "tokens" in asked else None
-    needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle)
+    trailer = Trailer.objects.filter(pk=request_log.trailer_asked(asked, booking) or 0).first()
+    needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle, trailer)
     period = read_period(asked["period"]) if "period" in asked else booking.period
     change = PlannedChange(
-        period, target, vehicle, tokens, asked.get("power_w"), True, needs, Before.of(booking),
+        period, target, vehicle, tokens, asked.get("power_w"), True, needs, Before.of(booking), trailer,
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
         quote=asked.get("quote"), energy=EnergyAsked(**asked["energy"]) if "energy" in asked else None,
         until_no_show=asked.get("until_no_show", False),
@@ -207,6 +220,7 @@ def is_same(booking: Booking, change: PlannedChange) -> bool:
         change.period == booking.period
         and (not change.evse_asked or (change.evse is not None and change.evse.pk == booking.evse_id))
         and change.vehicle == booking.vehicle
+        and not change.is_other_trailer(booking)
         and names(change.tokens_then) == names(change.before.tokens)
         and _is_same_power(booking, change)
         and not change.is_other_energy(booking)
@@ -229,4 +243,5 @@ def _stays(booking: Booking, request: ChangeRequest) -> bool:
     """A truck that charges, and new cards alone, stay where they are."""
     if booking.status == BookingStatus.CHARGING:
         return True
-    return Aspect.PLACE not in request.aspects and request.vehicle is None and not request.needs
+    is_same_size = request.vehicle is None and request.trailer is None and not request.drops_trailer
+    return Aspect.PLACE not in request.aspects and is_same_size and not request.needs

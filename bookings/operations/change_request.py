@@ -9,7 +9,7 @@ from typing import Any
 
 from bookings.core.versions import Aspect
 from bookings.errors import EndsBeforeStart
-from bookings.models import Booking, BookingRequest, BookingToken, Vehicle
+from bookings.models import Booking, BookingRequest, BookingToken, Trailer, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
@@ -24,7 +24,7 @@ class ChangeRequest:
 
     `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `energy` is another energy to be
     charged; empty, that none is asked for any more. With `ends_when_charged` the end is found under the locks, from the start
-    that is given or kept. `power_w` is a wish in watts.
+    that is given or kept. `power_w` is a wish in watts. With `drops_trailer` its vehicle comes without one.
     A booking that charges can be given another end unless `while_charging` says no. `restores` is the version of the
     booking whose change this one takes back. Without `accepts_lower_power` a move of the depot's that would lower the
     promised power is refused. `shown_price` is what a fleet was shown of the change (`quotes.brief`, empty where there was
@@ -38,6 +38,8 @@ class ChangeRequest:
     delay: timedelta | None = None
     evse: Evse | None = None
     vehicle: Vehicle | None = None
+    trailer: Trailer | None = None
+    drops_trailer: bool = False
     tokens: Sequence[TokenName] | None = None
     power_w: int | None = None
     energy: EnergyAsked | None = None
@@ -56,7 +58,8 @@ class ChangeRequest:
     def aspects(self) -> frozenset[Aspect]:
         """What of the booking it touches; see bookings/core/versions.py."""
         place = (self.period, self.starts_at, self.ends_at, self.delay, self.evse, self.power_w, self.energy)
-        who = (self.vehicle, self.tokens, self.needs or None, self.plate or None)
+        trailer = self.trailer or self.drops_trailer or None
+        who = (self.vehicle, trailer, self.tokens, self.needs or None, self.plate or None)
         asked = {
             Aspect.PLACE: any(value is not None for value in place),
             Aspect.VEHICLE: any(value is not None for value in who),
@@ -91,7 +94,7 @@ class ChangeRequest:
         return Asked(
             period=self.period_of(booking) if is_timed else None, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
             power_w=self.power_w, plate=self.plate, authorization_reference=self.authorization_reference,
-            needs=self.needs, energy=self.energy,
+            needs=self.needs, energy=self.energy, trailer=self.trailer, drops_trailer=self.drops_trailer,
         )  # fmt: skip
 
     def on_top_of(self, waiting: BookingRequest) -> ChangeRequest:
@@ -109,6 +112,8 @@ class ChangeRequest:
             tokens = asked.get("tokens")
             kept |= {
                 "vehicle": Vehicle.objects.filter(pk=asked.get("vehicle_id")).first(),
+                "trailer": Trailer.objects.filter(pk=asked.get("trailer_id")).first(),
+                "drops_trailer": "trailer" in asked and "trailer_id" not in asked,
                 "tokens": [TokenName(**token) for token in tokens] if tokens is not None else None,
                 "needs": Needs.from_json(asked["needs"]) if "needs" in asked else None,
                 "plate": asked.get("plate", ""),

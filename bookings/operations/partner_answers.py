@@ -88,6 +88,7 @@ def with_asked(booking: Booking, ask: BookingRequest) -> Booking:
     found.plate = asked.get("plate") or asked.get("vehicle") or booking.plate
     found.authorization_reference = asked.get("authorization_reference") or booking.authorization_reference
     found.wished_power_w = asked.get("power_w", booking.wished_power_w)
+    found.trailer_id = request_log.trailer_asked(asked, booking)
     energy = EnergyAsked(**asked["energy"]) if "energy" in asked else asked_then(booking, found.vehicle)
     energy_slots.keep(found, energy, found.vehicle)
     return found
@@ -96,7 +97,14 @@ def with_asked(booking: Booking, ask: BookingRequest) -> Booking:
 def _take_granted(booking: Booking, ask: BookingRequest, fields: list[str], shown: dict[str, Any]) -> None:
     """Make the booking what the partner has accepted that it be; for whom it is no partner tells anew."""
     then = with_asked(booking, ask)
-    for column in ("vehicle_id", "plate", "authorization_reference", "wished_power_w", *energy_slots.KEPT):
+    for column in (
+        "vehicle_id",
+        "trailer_id",
+        "plate",
+        "authorization_reference",
+        "wished_power_w",
+        *energy_slots.KEPT,
+    ):
         if getattr(then, column) != getattr(booking, column):
             setattr(booking, column, getattr(then, column))
             fields.append(column.removesuffix("_id"))

@@ -41,7 +41,7 @@ def relocate(booking: Booking, target: Evse, needs: Needs, *, actor: Actor, now:
     """Put the locked booking there as it stands, with as much of its power as there is; False where that is refused. Its
     caller has queued to claim."""
     change = PlannedChange(
-        period=booking.period, evse=target, vehicle=booking.vehicle, tokens=None, power_w=None,
+        period=booking.period, evse=target, vehicle=booking.vehicle, trailer=booking.trailer, tokens=None, power_w=None,
         evse_asked=True, needs=needs, before=Before(list(booking.tokens.all()), needs), is_rescue=True,
     )  # fmt: skip
     try:

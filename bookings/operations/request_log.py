@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Q
 
 from bookings.actors import RULE, Actor
-from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Vehicle
+from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Trailer, Vehicle
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.fit import Needs
 from depots.models import Evse
@@ -26,6 +26,8 @@ class ReceivedMessage:
 
 
 NO_MESSAGE = ReceivedMessage()
+# What stands for a trailer where there is none any more.
+NO_TRAILER = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Asked:
     authorization_reference: str = ""
     needs: Needs | None = None
     energy: EnergyAsked | None = None
+    trailer: Trailer | None = None
+    drops_trailer: bool = False
     reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +64,8 @@ class Asked:
             "authorization_reference": self.authorization_reference or None,
             "needs": (self.needs.to_json() or None) if self.needs is not None else None,
             "energy": self.energy.to_json() if self.energy is not None else None,
+            "trailer": self.trailer.plate if self.trailer else NO_TRAILER if self.drops_trailer else None,
+            "trailer_id": self.trailer.pk if self.trailer else None,
             "reason": self.reason or None,
         }
         return {name: value for name, value in asked.items() if value is not None}
@@ -136,8 +142,11 @@ def needs_of(booking: Booking) -> Needs:
 
 
 def needs_by_booking(bookings: Collection[Booking]) -> dict[int, Needs]:
-    """The same for many, in one query."""
-    found = {booking.pk: Needs.of(booking.vehicle) for booking in bookings}
+    """The same for many, in one query, and one more where some bring trailers."""
+    trailers = _trailers(booking.trailer_id for booking in bookings)
+    found = {
+        booking.pk: Needs.of(booking.vehicle, trailers.get(booking.trailer_id or 0)) for booking in bookings
+    }
     unknown = [booking.pk for booking in bookings if booking.vehicle is None]
     if not unknown:
         return found
@@ -157,13 +166,31 @@ def needs_of_waiting(bookings: Collection[Booking]) -> dict[int, Needs]:
     )
     asked = dict(waiting.values_list("booking_id", "asked"))
     vehicles = Vehicle.objects.in_bulk([ask["vehicle_id"] for ask in asked.values() if "vehicle_id" in ask])
-    found = needs_by_booking([booking for booking in bookings if booking.pk in asked])
+    by_id = {booking.pk: booking for booking in bookings if booking.pk in asked}
+    found = needs_by_booking(by_id.values())
+    then = {pk: trailer_asked(ask, by_id[pk]) for pk, ask in asked.items()}
+    trailers = _trailers(then.values())
     for booking_id, ask in asked.items():
-        if ask.get("vehicle_id") in vehicles:
-            found[booking_id] = Needs.of(vehicles[ask["vehicle_id"]])
+        booking = by_id[booking_id]
+        if ask.get("vehicle_id") in vehicles or then[booking_id] != booking.trailer_id:
+            vehicle = vehicles.get(ask.get("vehicle_id", 0), booking.vehicle)
+            found[booking_id] = Needs.of(vehicle, trailers.get(then[booking_id] or 0))
         elif "needs" in ask:
             found[booking_id] = Needs.from_json(ask["needs"])
     return found
+
+
+def trailer_asked(asked: Mapping[str, Any], booking: Booking) -> int | None:
+    """The id of the trailer that a booking will have by an ask (BookingRequest.asked)."""
+    if "trailer" not in asked:
+        return booking.trailer_id
+    found: int | None = asked.get("trailer_id")
+    return found
+
+
+def _trailers(ids: Iterable[int | None]) -> dict[int, Trailer]:
+    wanted = {pk for pk in ids if pk is not None}
+    return Trailer.objects.in_bulk(wanted) if wanted else {}
 
 
 def settle(

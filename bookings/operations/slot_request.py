@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bookings.models import BookingOption, BookingToken, Vehicle
+from bookings.models import BookingOption, BookingToken, Trailer, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
 from bookings.rules import energy_slots
 from bookings.rules.charging_duration import Charging, EnergyAsked
@@ -25,11 +25,12 @@ from depots.periods import Period
 class SlotRequest:
     """Made at the edge (form, command, partner's message, diary) and passed through to the locks.
 
-    `evse` narrows a pooled option to one of its EVSEs; `needs` replaces the vehicle's where there is none (a partner's
-    request); `tokens` default to the vehicle's; `power_w` is a wish in watts; `party` is (country code, party id) of the
-    asking eMSP, its own where a fleet asks; without a `request_id` one is made. `quote` is the price of a booking that is made
-    anew; any other is priced under the tariffs that hold now. `reserved` makes it a reservation (rules/reservations.py).
-    `shown_price` is what the asker was shown (`quotes.brief`, empty for no price): dearer than that it is not booked.
+    `trailer` is what the vehicle brings, of its fleet. `evse` narrows a pooled option to one of its EVSEs; `needs` replaces
+    the vehicle's where there is none (a partner's request); `tokens` default to the vehicle's; `power_w` is a wish in watts;
+    `party` is (country code, party id) of the asking eMSP, its own where a fleet asks; without a `request_id` one is made.
+    `quote` is the price of a booking that is made anew; any other is priced under the tariffs that hold now. `reserved` makes
+    it a reservation (rules/reservations.py). `shown_price` is what the asker was shown (`quotes.brief`, empty for no price):
+    dearer than that it is not booked.
     `energy` is what is to be charged, kept with the booking. Who knows no end (`energy_kwh` without `ends_at`) asks by
     `SlotRequest.until_charged(starts_at=…, energy=EnergyAsked(energy_wh=…).checked(), fleet=…, option=…, …)`: of its `period`
     only the start counts (`ends_when_charged`), and the end is found under the locks. `planned_evse_id` is where a plan of many
@@ -40,6 +41,7 @@ class SlotRequest:
     option: BookingOption
     period: Period
     vehicle: Vehicle | None = None
+    trailer: Trailer | None = None
     evse: Evse | None = None
     needs: Needs | None = None
     tokens: Sequence[TokenName] | None = None
@@ -70,7 +72,7 @@ class SlotRequest:
 
     @property
     def must_fit(self) -> Needs:
-        return self.needs or Needs.of(self.vehicle)
+        return self.needs or Needs.of(self.vehicle, self.trailer)
 
     @property
     def energy_wh(self) -> int | None:
@@ -85,5 +87,5 @@ class SlotRequest:
         """The same for the log of asks, with the tokens the booking carries."""
         return Asked(
             period=self.period, option=self.option, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
-            power_w=self.power_w, needs=self.needs, energy=self.energy,
+            power_w=self.power_w, needs=self.needs, energy=self.energy, trailer=self.trailer,
         )  # fmt: skip

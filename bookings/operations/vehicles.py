@@ -34,6 +34,8 @@ class VehicleFacts:
     needs_drive_through: bool = False
     needs_refrigeration: bool = False
     carries_dangerous_goods: bool = False
+    inlet_side: str = ""
+    model_name: str = ""
 
 
 def add_vehicle(*, fleet: Organisation, facts: VehicleFacts) -> Vehicle:

@@ -23,6 +23,7 @@ from bookings.models import (
     Closure,
     KeptEvse,
     Token,
+    Trailer,
     Vehicle,
 )
 from bookings.pages.memberships import Person, organisation_ids, organisations
@@ -246,6 +247,15 @@ def vehicle(user: Person, vehicle_id: int) -> Vehicle:
 def own_vehicle(user: Person, vehicle_id: int) -> Vehicle:
     """A vehicle this person may change."""
     return get_object_or_404(vehicles_of(user), pk=vehicle_id, fleet__in=fleets_booked_for(user))
+
+
+def trailers_of(user: Person) -> QuerySet[Trailer]:
+    return Trailer.objects.filter(fleet__in=fleets_seen(user)).select_related("fleet")
+
+
+def own_trailer(user: Person, trailer_id: int) -> Trailer:
+    """A trailer this person may change."""
+    return get_object_or_404(trailers_of(user), pk=trailer_id, fleet__in=fleets_booked_for(user))
 
 
 def tokens_of(user: Person) -> QuerySet[Token]:

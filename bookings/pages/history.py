@@ -359,6 +359,7 @@ def _as_it_is(booking: Booking) -> dict[str, Any]:
         "period": booking.period.as_json(),
         "evse": booking.evse.uid if booking.evse else None,
         "vehicle": booking.plate,
+        "trailer": booking.trailer.plate if booking.trailer else None,
         "price": quotes.brief(booking.quote),
         "energy": energy.to_json() if energy else None,
     }

@@ -218,6 +218,7 @@ class SlotRows:
             "vehicle": vehicle.pk if vehicle else "",
             "starts_at": times.starts_at.isoformat(),
             "ends_at": times.ends_at.isoformat(),
+            **({"trailer": self._search.trailer.pk} if self._search.trailer else {}),
             **written(self._search.energy),
         }
 

@@ -6,8 +6,8 @@ from functools import cache
 
 from django.db import connection
 
-from bookings.errors import TokenUnusable, VehicleUnknown
-from bookings.models import GROUP, BookingToken, Token, Vehicle
+from bookings.errors import TokenUnusable, TrailerUnknown, VehicleUnknown
+from bookings.models import GROUP, BookingToken, Token, Trailer, Vehicle
 from bookings.rules.identification import usable_by_owner
 from depots import round_trips
 from depots.models import Organisation
@@ -35,6 +35,16 @@ def own_vehicle(vehicle: Vehicle | None, fleet: Organisation) -> Vehicle | None:
     found = Vehicle.objects.filter(pk=vehicle.pk, fleet=fleet, is_retired=False).first()
     if found is None:
         raise VehicleUnknown(f"{fleet} has no vehicle {vehicle.plate}.")
+    return found
+
+
+def own_trailer(trailer: Trailer | None, fleet: Organisation) -> Trailer | None:
+    """The same of a trailer. Raises TrailerUnknown."""
+    if trailer is None:
+        return None
+    found = Trailer.objects.filter(pk=trailer.pk, fleet=fleet, is_retired=False).first()
+    if found is None:
+        raise TrailerUnknown(f"{fleet} has no trailer {trailer.plate}.")
     return found
 
 

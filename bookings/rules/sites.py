@@ -50,6 +50,8 @@ class Bay:
     drive_through: bool
     dangerous_goods_allowed: bool
     refrigeration_outlet: bool
+    takes_trailers: bool | None = None
+    inlet_sides: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.uid
@@ -85,4 +87,6 @@ def bay_of(evse: Evse, site: Site) -> Bay:
         drive_through=evse.drive_through,
         dangerous_goods_allowed=evse.dangerous_goods_allowed,
         refrigeration_outlet=evse.refrigeration_outlet,
+        takes_trailers=evse.takes_trailers,
+        inlet_sides=frozenset(evse.inlet_sides),
     )

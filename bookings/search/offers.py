@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Prefetch
 
 from bookings.errors import NO_ROOM, BookingError, DoesNotFit, NotAligned, SlotTaken
-from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Vehicle
+from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Trailer, Vehicle
 from bookings.rules import configuration, fit, guest_hours, periods, quotes
 from bookings.rules.allowance import UNBOUND, Allowance
 from bookings.rules.charging_duration import Charging, EnergyAsked
@@ -39,7 +39,7 @@ class SlotSearch:
     """What is looked for, by whom. `periods` is one period, or one for each time zone whose depots are meant.
 
     Everywhere, at one depot, or `near` a point; `among` has all that are open to the fleet where they were read already
-    (bookable_depots). `needs` default to the vehicle's; `min_power_w` is the least that must be
+    (bookable_depots). `needs` default to those of the vehicle with its trailer; `min_power_w` is the least that must be
     possible to wish for. With `energy` only the starts of `periods` count: each slot is as long as charging it takes there.
     `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
     over many depots, where it is most of what there is. `with_live` also tells what chargers say where no slot begins soon.
@@ -57,6 +57,7 @@ class SlotSearch:
     near: Circle | None = None
     among: Sequence[Depot] | None = None
     vehicle: Vehicle | None = None
+    trailer: Trailer | None = None
     needs: Needs | None = None
     min_power_w: int | None = None
     energy: EnergyAsked | None = None
@@ -69,7 +70,7 @@ class SlotSearch:
 
     @cached_property
     def wanted(self) -> Needs:
-        return self.needs or Needs.of(self.vehicle)
+        return self.needs or Needs.of(self.vehicle, self.trailer)
 
     @cached_property
     def charging(self) -> Charging | None:

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from django.core.management.base import CommandError, CommandParser
 
 from bookings.api.bookings import booking_by_any_id, describe_booking
-from bookings.models import Booking, BookingOption
+from bookings.models import Booking, BookingOption, Trailer
 from bookings.rules.charging_duration import EnergyAsked
 from config.management.operator_command import OperatorCommand
-from depots.models import Evse
+from depots.models import Evse, Organisation
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, read_moment
 from roaming.queries import deliveries_of
@@ -112,3 +112,13 @@ def evse_of(option: BookingOption, uid: str | None) -> Evse | None:
     if evse is None:
         raise CommandError(f"--evse: {uid} is no EVSE of the booking option {option.code}.")
     return evse
+
+
+def trailer_of(fleet: Organisation, plate: str | None) -> Trailer | None:
+    """The trailer of the fleet that `--trailer` names. Raises CommandError."""
+    if plate is None:
+        return None
+    trailer = Trailer.objects.filter(fleet=fleet, plate_key=plate, is_retired=False).first()
+    if trailer is None:
+        raise CommandError(f"--trailer: there is no trailer {plate} of {fleet}.")
+    return trailer

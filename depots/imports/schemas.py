@@ -22,7 +22,7 @@ from depots.imports.descriptions import DescribedBay, DescribedPlace
 from depots.imports.documents import FieldPath
 from depots.imports.fields import Centimetres, FileRow, Text, one_of, printable
 from depots.models.sites import Fallback
-from depots.standards import PLUGS, PROTOCOLS, VEHICLE_TYPES, is_country
+from depots.standards import PLUGS, PROTOCOLS, SIDES, VEHICLE_TYPES, is_country
 
 MIDNIGHT = 1440
 FIVE_DIGITS = frozenset({"DEU", "ESP", "EST", "FIN", "FRA", "HRV", "ITA", "LTU", "TUR", "UKR"})
@@ -68,6 +68,7 @@ Kilowatts = Annotated[float, Field(ge=0.001, le=1_000_000, allow_inf_nan=False)]
 Kilograms = Annotated[int, Field(ge=1, le=1_000_000)]
 Minute = Annotated[int, Field(ge=0, le=MIDNIGHT), BeforeValidator(_minute)]
 VehicleType = Annotated[str, one_of(list(VEHICLE_TYPES))]
+InletSide = Annotated[str, one_of(list(SIDES))]
 ConnectorStandard = Annotated[str, one_of(list(PLUGS))]
 
 
@@ -95,6 +96,8 @@ class EvseRow(DescribedBay):
     drive_through: bool = False
     dangerous_goods_allowed: bool = False
     refrigeration_outlet: bool = False
+    takes_trailers: bool | None = None
+    inlet_sides: list[InletSide] = []
     max_vehicle_length_cm: Centimetres | None = None
     max_vehicle_height_cm: Centimetres | None = None
     max_vehicle_width_cm: Centimetres | None = None

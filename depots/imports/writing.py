@@ -107,6 +107,8 @@ def write_evse(evse: Evse | None, row: EvseRow, charger: Charger, number: int) -
             "drive_through": row.drive_through,
             "dangerous_goods_allowed": row.dangerous_goods_allowed,
             "refrigeration_outlet": row.refrigeration_outlet,
+            "takes_trailers": row.takes_trailers,
+            "inlet_sides": list(row.inlet_sides),
             "max_vehicle_length_cm": row.max_vehicle_length_cm,
             "max_vehicle_height_cm": row.max_vehicle_height_cm,
             "max_vehicle_width_cm": row.max_vehicle_width_cm,

@@ -137,6 +137,11 @@ class Evse(models.Model):
     drive_through = models.BooleanField(default=False)
     dangerous_goods_allowed = models.BooleanField(default=False)
     refrigeration_outlet = models.BooleanField(default=False)
+    takes_trailers = models.BooleanField(null=True, blank=True, help_text="null is not known")
+    inlet_sides = ArrayField(
+        models.CharField(max_length=5), default=list, blank=True,
+        help_text="where its cable reaches a vehicle's inlet, of depots.standards.SIDES; none is not known",
+    )  # fmt: skip
     public_id = models.CharField(
         max_length=48, blank=True, help_text="its EVSE ID in all networks: DE*ABC*E123"
     )

@@ -122,6 +122,18 @@ def control(field: BoundField) -> SafeString:
 
 
 @register.filter
+def metres(centimetres: int) -> str:
+    """`13.6 m` of 1360."""
+    return f"{centimetres / 100:g} m"
+
+
+@register.filter
+def tonnes(kilograms: int) -> str:
+    """`7.5 t` of 7500."""
+    return f"{kilograms / 1000:g} t"
+
+
+@register.filter
 def kilowatts(watts: int | None) -> str:
     """`400 kW` of 400000 watts, `1.25 MW` of 1254300, `7.4 kW` of 7360: what a person takes in; a dash without a figure."""
     if watts is None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from bookings.models import BookingOption
+from bookings.rules.fit import has_trailer
 from bookings.rules.tariff_bindings import Owner
 from depots.models import Connector, Depot, Evse, OpeningHours
 from depots.periods import utc_text
@@ -165,6 +166,7 @@ def keep_bay(evse: Evse, told: ToldBay) -> None:
             setattr(evse, name, int(size))
     if told.vehicle_types is not None:
         evse.vehicle_types = [name[:30] for name in told.vehicle_types]
+        evse.takes_trailers = any(map(has_trailer, evse.vehicle_types)) if evse.vehicle_types else None
     evse.bay_direction = (told.direction or evse.bay_direction)[:13]
     evse.bay_position = told.position or evse.bay_position
     for name in ("drive_through", "dangerous_goods_allowed", "refrigeration_outlet"):

@@ -36,6 +36,7 @@ from bookings.models import (
     ReserveTest,
     TermsOverride,
     Token,
+    Trailer,
     Vehicle,
 )
 from depots.models import (
@@ -242,6 +243,7 @@ def offers() -> dict[str, Build]:
     return {
         "power_profile_once": lambda _: ChargingProfile(evse=evse, purpose="tx"),
         "vehicle_plate_once": lambda n: Vehicle(fleet=fleet, plate=case("hh-nf 1", n)),
+        "trailer_plate_once": lambda n: Trailer(fleet=fleet, plate=case("hh-t 1", n)),
         "token_once": lambda n: Token(fleet=fleet, uid=case("04aabb", n)),
         "network_token_once": lambda n: Token(
             fleet=fleet, uid=case("04aabb", n), country_code=case("se", n), party_id="FLT", told={}

@@ -10,7 +10,7 @@ from typing import Any
 
 from django import forms
 
-from bookings.models import GROUP, Booking, BookingStatus, BookingToken, CancelReason, Token, Vehicle
+from bookings.models import GROUP, Booking, BookingStatus, BookingToken, CancelReason, Token, Trailer, Vehicle
 from bookings.pages import overlaps, wording
 from bookings.pages.forms.energy import ENERGY_FIELDS, EnergyFields, energy_of, written
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, ShownPriceField, period_in
@@ -62,6 +62,9 @@ class ChangeForm(EnergyFields, ShownForm):
     vehicle = RowField[Vehicle](
         missing="There is no such vehicle in your fleet.", none="No vehicle yet", label="Vehicle"
     )
+    trailer = RowField[Trailer](
+        missing="There is no such trailer in your fleet.", none="No trailer", label="Trailer"
+    )
     tokens = forms.MultipleChoiceField(
         label="Tokens and groups that may charge", required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -81,12 +84,13 @@ class ChangeForm(EnergyFields, ShownForm):
             "starts_at": local_text(booking.starts_at, zone),
             "ends_at": local_text(booking.ends_at, zone),
             "vehicle": booking.vehicle.plate if booking.vehicle else "",
+            "trailer": booking.trailer.plate if booking.trailer else "",
             "tokens": mine,
             **written(asked_of(booking)),
         }
         super().__init__(given, initial=initial)
         if self.is_of_end:
-            for name in ("starts_at", "evse", "vehicle", "tokens", *ENERGY_FIELDS):
+            for name in ("starts_at", "evse", "vehicle", "trailer", "tokens", *ENERGY_FIELDS):
                 del self.fields[name]
             return
         if self.is_of_truck:
@@ -95,6 +99,7 @@ class ChangeForm(EnergyFields, ShownForm):
         else:
             self._offer_evses()
         self._offer_vehicles()
+        self._offer_trailers()
         offered = [t for t in self._tokens if not t.is_blocked or str(t.pk) in mine]
         offered.sort(key=lambda t: (str(t.pk) not in mine, t.vehicle_id != booking.vehicle_id, t.uid))
         field = self.fields["tokens"]
@@ -150,6 +155,7 @@ class ChangeForm(EnergyFields, ShownForm):
             found["evse"] = evse
         if self.is_edited("vehicle") and vehicle is not None and vehicle.pk != booking.vehicle_id:
             found["vehicle"] = vehicle
+        found |= self._trailer_asked()
         if (tokens := self._tokens_asked(is_new_vehicle="vehicle" in found)) is not None:
             found["tokens"] = [TokenName(t.uid, t.type, contract_id=t.contract_id) for t in tokens]
         if found and self.is_of_truck:
@@ -161,7 +167,7 @@ class ChangeForm(EnergyFields, ShownForm):
         """Of a bound form: what in it a price depends on, as it was sent."""
         return "|".join(
             str(self.data.get(name, ""))[:80]
-            for name in ("starts_at", "ends_at", "evse", "vehicle", *ENERGY_FIELDS)
+            for name in ("starts_at", "ends_at", "evse", "vehicle", "trailer", *ENERGY_FIELDS)
         )
 
     @property
@@ -197,6 +203,14 @@ class ChangeForm(EnergyFields, ShownForm):
         sent["despite"] = ",".join(filter(None, told))
         self.data = sent
 
+    def _trailer_asked(self) -> dict[str, Any]:
+        if "trailer" not in self.fields or "trailer" not in self.data or not self.is_edited("trailer"):
+            return {}
+        trailer = self.cleaned_data["trailer"]
+        if (trailer.pk if trailer else None) == self.booking.trailer_id:
+            return {}
+        return {"trailer": trailer} if trailer else {"drops_trailer": True}
+
     def _tokens_asked(self, *, is_new_vehicle: bool) -> list[Token | GroupChoice] | None:
         """Tokens that came with the vehicle go with it, those chosen by hand stay."""
         chosen = [t for t in self._tokens if str(t.pk) in self.cleaned_data["tokens"]]
@@ -220,6 +234,16 @@ class ChangeForm(EnergyFields, ShownForm):
         field = self.fields["evse"]
         assert isinstance(field, RowField)
         field.offer(rows, lambda e: e.uid, lambda e: f"{e.uid} · {e.max_power_w / 1000:g} kW")
+
+    def _offer_trailers(self) -> None:
+        rows = Trailer.objects.filter(fleet=self.booking.fleet_id).order_by("plate")
+        offered = [t for t in rows if not t.is_retired or t.pk == self.booking.trailer_id]
+        if not offered:
+            del self.fields["trailer"]
+            return
+        field = self.fields["trailer"]
+        assert isinstance(field, RowField)
+        field.offer(offered, lambda t: t.plate, lambda t: t.plate)
 
     def _offer_vehicles(self) -> None:
         rows = Vehicle.objects.filter(fleet=self.booking.fleet_id).order_by("plate")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 
-from bookings.models import BookingOption, Vehicle
+from bookings.models import BookingOption, Trailer, Vehicle
 from bookings.operations import SlotRequest
 from bookings.pages.forms.energy import ENERGY_FIELDS, EnergyFields, energy_of, written
 from bookings.pages.forms.fields import (
@@ -22,7 +22,6 @@ from bookings.pages.forms.fields import (
     period_in,
 )
 from bookings.pages.forms.finder_place import PlaceFields
-from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
@@ -35,6 +34,8 @@ USUAL = timedelta(hours=1)
 STEP_MIN = 15
 # A slot is sent with the question whose results it stood in, each field under its name with this before it.
 ASKED = "asked_"
+# What is left out of a question where it is not given.
+OPTIONAL = (*ENERGY_FIELDS, "trailer")
 
 
 class TimeFault(NamedTuple):
@@ -54,17 +55,29 @@ class SearchForm(EnergyFields, PlaceFields):
     vehicle = RowField[Vehicle](
         missing="There is no such vehicle in your fleet.", none="Any vehicle", label="Vehicle"
     )
+    trailer = RowField[Trailer](
+        missing="There is no such trailer in your fleet.", none="No trailer", label="Trailer"
+    )
     starts_at = MomentField(label="From")
     ends_at = MomentField(label="To")
 
     def __init__(
-        self, given: Mapping[str, Any], *, fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
+        self,
+        given: Mapping[str, Any],
+        *,
+        fleets: list[Organisation],
+        vehicles: list[Vehicle],
+        trailers: Sequence[Trailer] = (),
+        now: datetime,
     ) -> None:
         super().__init__()
         self.now, self.fleets = now, fleets
         self._offer("fleet", fleets, lambda f: f.name, lambda f: f.name)
         self._offer("vehicle", vehicles, lambda v: v.plate, lambda v: v.plate, heading=lambda v: v.fleet.name)
         self.chosen_fleet = self._fleet(given, vehicles)
+        own = [trailer for trailer in trailers if trailer.fleet_id == self.chosen_fleet.pk]
+        self._offer("trailer", own, lambda t: t.plate, lambda t: t.plate)
+        self.has_trailers = bool(own)
         self.depots = bookable_depots(self.chosen_fleet, now=now)
         self._offer("depot", self.depots, lambda d: d.code, depot_label)
         if len(fleets) == 1:
@@ -110,6 +123,7 @@ class SearchForm(EnergyFields, PlaceFields):
             near=self.circle,
             among=self.meant,
             vehicle=cleaned["vehicle"],
+            trailer=cleaned["trailer"],
             min_power_w=self.least_power_w,
             energy=cleaned["energy"],
             with_live=True,
@@ -125,6 +139,7 @@ class SearchForm(EnergyFields, PlaceFields):
             "ends_at": local_text(period.ends_at, zone),
             **self.placed(),
             **written(self.cleaned_data["energy"]),
+            **self._of_trailer(),
         }
         return (
             {"fleet": self._row_field("fleet").value_of(self.chosen_fleet), **found}
@@ -132,10 +147,14 @@ class SearchForm(EnergyFields, PlaceFields):
             else found
         )
 
-    def shows(
-        self, option: BookingOption, vehicle: Vehicle | None, period: Period, energy: EnergyAsked | None
-    ) -> bool:
-        """Whether the results of this question have such a slot for such a vehicle; by energy whatever its end."""
+    def _of_trailer(self) -> dict[str, str]:
+        trailer = self.cleaned_data["trailer"]
+        return {"trailer": self._row_field("trailer").value_of(trailer)} if trailer else {}
+
+    def shows(self, wanted: Mapping[str, Any]) -> bool:
+        """Whether the results of this question have such a slot for such a vehicle (the fields of a ReserveForm); by energy
+        whatever its end."""
+        option, period, energy = wanted["option"], wanted["period"], wanted["energy"]
         if not self.is_valid():
             return False
         search = self.search()
@@ -144,7 +163,8 @@ class SearchForm(EnergyFields, PlaceFields):
             search.depot in (None, option.depot)
             and option.depot in self.meant
             and (search.near is None or search.near.contains(option.depot.latitude, option.depot.longitude))
-            and search.vehicle == vehicle
+            and search.vehicle == wanted["vehicle"]
+            and search.trailer == wanted["trailer"]
             and search.energy == energy
             and asked is not None
             and asked.starts_at == period.starts_at
@@ -155,7 +175,7 @@ class SearchForm(EnergyFields, PlaceFields):
     def question(self) -> dict[str, Any]:
         """The fields as they stand, by the names under which a slot of the results carries them."""
         values = {name: self[name].value() or "" for name in self.fields}
-        return {f"{ASKED}{n}": value for n, value in values.items() if value or n not in ENERGY_FIELDS}
+        return {f"{ASKED}{n}": value for n, value in values.items() if value or n not in OPTIONAL}
 
     @property
     def is_by_energy(self) -> bool:
@@ -231,6 +251,7 @@ class ReserveForm(EnergyFields):
     option = forms.IntegerField(min_value=1, max_value=2**63 - 1)
     evse = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
     vehicle = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    trailer = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
     starts_at = MomentField()
     ends_at = MomentField()
     request_id = forms.UUIDField(required=False)
@@ -259,6 +280,7 @@ class ReserveForm(EnergyFields):
         if wanted["request_id"] is None:
             return
         asked = [getattr(wanted[name], "pk", None) for name in ("fleet", "option", "evse", "vehicle")]
+        asked += [wanted["trailer"].pk] if wanted["trailer"] else []
         content = [act, *asked, *wanted["period"].as_json().values(), *written(wanted["energy"]).items()]
         for time in count():
             yield str(uuid5(wanted["request_id"], "|".join(map(str, [*content, time]))))
@@ -266,7 +288,10 @@ class ReserveForm(EnergyFields):
     def slot_request(self, request_id: str) -> SlotRequest:
         """Of a valid form, what it asks for, under this id."""
         wanted = self.cleaned_data
-        asked = {name: wanted[name] for name in ("fleet", "option", "period", "vehicle", "evse", "energy")}
+        asked = {
+            name: wanted[name]
+            for name in ("fleet", "option", "period", "vehicle", "trailer", "evse", "energy")
+        }
         return SlotRequest(**asked, request_id=request_id, shown_price=wanted["shown_price"])
 
     def clean_despite(self) -> set[int]:
@@ -289,6 +314,7 @@ class ReserveForm(EnergyFields):
         cleaned["option"] = option
         cleaned["evse"] = self._evse(option, cleaned["evse"])
         cleaned["vehicle"] = self._vehicle(cleaned["fleet"], cleaned["vehicle"])
+        cleaned["trailer"] = self._trailer(cleaned["fleet"], cleaned["trailer"])
         cleaned["energy"] = energy_of(self, cleaned["vehicle"])
         first, last = cleaned["starts_at"], cleaned["ends_at"]
         cleaned["period"] = period_in(self, first, last, option.depot.zone, now=self.now)
@@ -307,6 +333,14 @@ class ReserveForm(EnergyFields):
         found = self._vehicles.get(vehicle_id or 0)
         if vehicle_id and (found is None or found.fleet_id != fleet.pk):
             self.add_error("vehicle", "There is no such vehicle in your fleet.")
+        return found
+
+    def _trailer(self, fleet: Organisation, trailer_id: int | None) -> Trailer | None:
+        if not trailer_id:
+            return None
+        found = Trailer.objects.filter(pk=trailer_id, fleet=fleet, is_retired=False).first()
+        if found is None:
+            self.add_error("trailer", "There is no such trailer in your fleet.")
         return found
 
 

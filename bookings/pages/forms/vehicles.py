@@ -8,14 +8,15 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model
 
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.models import Token, Vehicle
+from bookings.models import Token, Trailer, Vehicle
 from bookings.operations.tokens import TokenFacts
+from bookings.operations.trailers import TrailerFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.pages.forms.fields import RowField
 from bookings.rules.charge_curve import curve_text, read_curve
 from bookings.rules.content_version import UNSEEN
 from depots.models import Organisation
-from depots.standards import PLUGS, VEHICLE_TYPES
+from depots.standards import PLUGS, SIDES, VEHICLE_TYPES
 from depots.token_numbers import card_fault, fault, spellings
 
 
@@ -70,10 +71,20 @@ class VehicleForm(forms.ModelForm):
         label="Charge curve", max_length=400, required=False,
         help_text="Percent and kW, as in 10:350, 80:180, 100:60. It makes the time that is left more exact.",
     )  # fmt: skip
-    length_cm = Measured(per=100, most=40, places=2, label="Length (m)", help_text="With its trailer.")
+    length_cm = Measured(
+        per=100,
+        most=40,
+        places=2,
+        label="Length (m)",
+        help_text="Without a trailer that is chosen with each booking.",
+    )
     width_cm = Measured(per=100, most=6, places=2, label="Width (m)")
     height_cm = Measured(per=100, most=6, places=2, label="Height (m)")
     weight_kg = Measured(per=1000, most=200, places=3, label="Weight (t)")
+    inlet_side = forms.ChoiceField(
+        label="Inlet", required=False, choices=[("", "Not said"), *((name, words.capitalize()) for name, words in SIDES.items())],
+    )  # fmt: skip
+    model_name = forms.CharField(label="Model", max_length=80, required=False)
     needs_drive_through = forms.BooleanField(label="Needs a drive-through bay", required=False)
     needs_refrigeration = forms.BooleanField(label="Needs an outlet for refrigeration", required=False)
     carries_dangerous_goods = forms.BooleanField(label="Carries dangerous goods", required=False)
@@ -82,7 +93,8 @@ class VehicleForm(forms.ModelForm):
         model = Vehicle
         fields = (
             "plate", "vehicle_type", "connector_standards", "max_power_w", "battery_wh", "charge_curve", "length_cm", "width_cm",
-            "height_cm", "weight_kg", "needs_drive_through", "needs_refrigeration", "carries_dangerous_goods",
+            "height_cm", "weight_kg", "inlet_side", "model_name", "needs_drive_through", "needs_refrigeration",
+            "carries_dangerous_goods",
         )  # fmt: skip
 
     def __init__(self, *given: Any, fleets: list[Organisation], **options: Any) -> None:
@@ -106,6 +118,42 @@ class VehicleForm(forms.ModelForm):
     def facts(self) -> VehicleFacts:
         """Of a valid form."""
         return VehicleFacts(**{name: self.cleaned_data[name] for name in self._meta.fields or ()})
+
+
+class TrailerForm(forms.ModelForm):
+    """A trailer, that is chosen for its vehicle with each booking."""
+
+    fleet = RowField[Organisation](missing="You do not keep this fleet's trailers.", none="", label="Fleet")
+    plate = forms.CharField(label="Plate", max_length=20)
+    adds_length_cm = Measured(
+        per=100, most=40, places=2, label="Adds to the length (m)",
+        help_text="How much longer the combination is than the vehicle alone.",
+    )  # fmt: skip
+    width_cm = Measured(per=100, most=6, places=2, label="Width (m)")
+    height_cm = Measured(per=100, most=6, places=2, label="Height (m)")
+    weight_kg = Measured(per=1000, most=200, places=3, label="Weight (t)")
+    needs_drive_through = forms.BooleanField(label="Needs a drive-through bay", required=False)
+    needs_refrigeration = forms.BooleanField(label="Needs an outlet for refrigeration", required=False)
+    carries_dangerous_goods = forms.BooleanField(label="Carries dangerous goods", required=False)
+
+    class Meta:
+        model = Trailer
+        fields = (
+            "plate", "adds_length_cm", "width_cm", "height_cm", "weight_kg", "needs_drive_through", "needs_refrigeration",
+            "carries_dangerous_goods",
+        )  # fmt: skip
+
+    def __init__(self, *given: Any, fleets: list[Organisation], **options: Any) -> None:
+        super().__init__(*given, **options)
+        _offer_fleets(self, fleets)
+
+    def clean_plate(self) -> str:
+        return " ".join(self.cleaned_data["plate"].split()).upper()
+
+    @property
+    def facts(self) -> TrailerFacts:
+        """Of a valid form."""
+        return TrailerFacts(**{name: self.cleaned_data[name] for name in self._meta.fields or ()})
 
 
 class TokenForm(forms.ModelForm):

@@ -152,6 +152,8 @@ def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], 
     """The button that puts back what this change made another."""
     if "vehicle" in wishes and before.vehicle_id is None:
         return ""  # a vehicle can be exchanged, not taken away
+    if wishes.keys() & {"trailer", "drops_trailer"}:
+        return ""
     is_elsewhere = before.evse_id != after.evse_id
     is_for_others = "vehicle" in wishes or "tokens" in wishes
     return undo_button.button_of(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bookings import operations
 from bookings.errors import BookingError
-from bookings.models import Booking, BookingOption, BookingStatus, Vehicle
+from bookings.models import Booking, BookingOption, BookingStatus, Trailer, Vehicle
 from bookings.operations import SlotRequest
 from bookings.operations.undo import Act
 from bookings.pages import access, finder, overlaps
@@ -52,7 +53,7 @@ OLDER_THAN_QUESTION = "This slot answered an earlier question."
 def find(request: HttpRequest) -> HttpResponse:
     """The finder with its results; without a question it answers one of its own."""
     fleets = access.dispatcher(request.user)
-    form = SearchForm(request.GET, fleets=fleets, vehicles=_vehicles(fleets), now=timezone.now())
+    form = _question(request.GET, fleets, _vehicles(fleets), timezone.now())
     return _finder(request, form, 200 if form.is_valid() else 422)
 
 
@@ -75,13 +76,11 @@ def _reserve(
     vehicles = _vehicles(fleets)
     form = ReserveForm(request.POST, fleets=fleets, vehicles=vehicles, now=now)
     is_sound = form.is_valid()
-    question = SearchForm(form.asked or _search_of(form), fleets=fleets, vehicles=vehicles, now=now)
+    question = _question(form.asked or _search_of(form), fleets, vehicles, now)
     if not is_sound:
         return _finder(request, question, 422, refused=_sentences(form))
     wanted = form.cleaned_data
-    if form.asked and not question.shows(
-        wanted["option"], wanted["vehicle"], wanted["period"], wanted["energy"]
-    ):
+    if form.asked and not question.shows(wanted):
         return _finder(request, question, 409, refused=OLDER_THAN_QUESTION)
     # In this order: what the first of two sends booked is seen as that, not as a booking in the way of the second.
     elsewhere = _elsewhere(request, wanted) if act == "book" else []
@@ -126,7 +125,8 @@ def _asked_before(form: ReserveForm, act: str) -> tuple[str, Booking | None]:
             return request_id, made
     period = wanted["period"].in_utc()
     same = mine.filter(
-        option=wanted["option"], vehicle=wanted["vehicle"], starts_at=period.starts_at, ends_at=period.ends_at,
+        option=wanted["option"], vehicle=wanted["vehicle"], trailer=wanted["trailer"],
+        starts_at=period.starts_at, ends_at=period.ends_at,
         status=BookingStatus.HELD, held_until__gt=timezone.now(),
     )  # fmt: skip
     return request_id, (same.filter(evse=wanted["evse"]) if wanted["evse"] else same).first()
@@ -192,6 +192,13 @@ def _confirmation(form: ReserveForm, elsewhere: list[Booking]) -> dict[str, Any]
     }
 
 
+def _question(
+    given: Mapping[str, Any], fleets: list[Organisation], vehicles: list[Vehicle], now: datetime
+) -> SearchForm:
+    trailers = list(Trailer.objects.filter(fleet__in=fleets, is_retired=False).order_by("plate"))
+    return SearchForm(given, fleets=fleets, vehicles=vehicles, trailers=trailers, now=now)
+
+
 def _search_of(form: ReserveForm) -> dict[str, str]:
     """The finder's question that a slot came from, as far as it makes sense."""
     wanted = getattr(form, "cleaned_data", {})
@@ -199,6 +206,9 @@ def _search_of(form: ReserveForm) -> dict[str, str]:
     found = {"fleet": fleet.name} if isinstance(fleet, Organisation) else {}
     if isinstance(vehicle, Vehicle):
         found["vehicle"] = vehicle.plate
+    trailer = wanted.get("trailer")
+    if isinstance(trailer, Trailer):
+        found["trailer"] = trailer.plate
     if isinstance(option, BookingOption):
         found["depot"] = option.depot.code
     if isinstance(option, BookingOption) and period is not None:

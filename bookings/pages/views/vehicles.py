@@ -29,6 +29,7 @@ def vehicles(request: HttpRequest) -> HttpResponse:
     rows = access.vehicles_of(request.user).annotate(token_count=Count("tokens", Q(tokens__is_blocked=False)))
     context = {
         "vehicles": rows.order_by("is_retired", "plate"),
+        "trailers": access.trailers_of(request.user).order_by("is_retired", "plate"),
         "may_change": bool(access.fleets_booked_for(request.user)),
         "is_several": len(fleets) > 1,
     }

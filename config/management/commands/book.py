@@ -22,6 +22,7 @@ from config.management.booking_command import (
     read_option,
     read_period,
     read_power,
+    trailer_of,
 )
 from depots.parties import organisation_called
 
@@ -38,6 +39,7 @@ class Command(BookingCommand):
         parser.add_argument("--end", metavar="T", help="without it, as long as the energy asked for takes")
         add_energy(parser)
         parser.add_argument("--evse", metavar="UID", help="one EVSE of the option")
+        parser.add_argument("--trailer", metavar="PLATE", help="what the vehicle brings, of its fleet")
         parser.add_argument("--power-kw", metavar="N", help="the power to be promised")
         parser.add_argument(
             "--group",
@@ -56,6 +58,7 @@ class Command(BookingCommand):
             "fleet": vehicle.fleet,
             "option": option,
             "vehicle": vehicle,
+            "trailer": trailer_of(vehicle.fleet, options["trailer"]),
             "evse": evse_of(option, options["evse"]),
             "power_w": read_power(options["power_kw"]),
             "tokens": [TokenName(options["group"].strip(), GROUP)] if options["group"] else None,

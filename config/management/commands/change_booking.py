@@ -14,10 +14,13 @@ from bookings.operations import ChangeRequest, change_booking
 from config.management.booking_command import (
     TIME_HELP,
     BookingCommand,
+    add_energy,
     add_id,
     add_version,
     evse_of,
+    read_energy,
     read_option,
+    trailer_of,
 )
 from depots.models import Evse
 
@@ -36,10 +39,14 @@ class Command(BookingCommand):
             help="another EVSE of what is booked, or as the depot moves it, of the depot",
         )
 
+        parser.add_argument("--trailer", metavar="PLATE", help="the trailer it comes with; - for none")
+        add_energy(parser)
+
     def handle(
         self, *args: Any, id: str, start: str | None, end: str | None, evse: str | None, **options: Any
     ) -> None:
-        if start is None and end is None and evse is None:
+        energy, plate = read_energy(options), options["trailer"]
+        if all(given is None for given in (start, end, evse, energy, plate)):
             raise CommandError("Give at least one of --start, --end and --evse.", returncode=2)
         booking = booking_by_any_id(id.strip())
         place, by = _place(booking, evse)
@@ -49,6 +56,10 @@ class Command(BookingCommand):
                 starts_at=read_option("start", start, zone) if start is not None else None,
                 ends_at=read_option("end", end, zone) if end is not None else None,
                 evse=place,
+                energy=energy,
+                ends_when_charged=energy is not None and end is None,
+                trailer=trailer_of(booking.fleet, plate) if plate != "-" else None,
+                drops_trailer=plate == "-",
             )
             seen_version, now = options["seen_version"], timezone.now()
             changed = change_booking(

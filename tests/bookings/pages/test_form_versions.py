@@ -39,6 +39,7 @@ from bookings.models import (
     TariffVersion,
     TermsOverride,
     Token,
+    Trailer,
     Vehicle,
 )
 from bookings.operations import kept_evses
@@ -236,6 +237,13 @@ def of_vehicle(is_retired: bool = False, **fields: Any) -> Sent:
     return Sent(vehicle, {"vehicle_id": vehicle.pk}, fields)
 
 
+def of_trailer(is_retired: bool = False, **fields: Any) -> Sent:
+    vehicle = confirmed().vehicle
+    assert vehicle is not None
+    trailer = Trailer.objects.create(fleet=vehicle.fleet, plate="HH-T 1", is_retired=is_retired)
+    return Sent(trailer, {"trailer_id": trailer.pk}, fields)
+
+
 def of_token(is_blocked: bool = False, **fields: Any) -> Sent:
     token = Token.objects.get(vehicle=confirmed().vehicle)
     Token.objects.filter(pk=token.pk).update(is_blocked=is_blocked)
@@ -429,6 +437,9 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "vehicle": lambda: of_vehicle(plate="HH-NEW 1", vehicle_type="SEMI_TRACTOR", max_power_w="350"),
     "vehicle_retirement": of_vehicle,
     "vehicle_return": lambda: of_vehicle(is_retired=True),
+    "trailer": lambda: of_trailer(plate="HH-T 2", adds_length_cm="10.5"),
+    "trailer_retirement": of_trailer,
+    "trailer_return": lambda: of_trailer(is_retired=True),
     "token": lambda: of_token(uid="04AABBCCDDEE", type="RFID", label="blue"),
     "token_block": of_token,
     "token_release": lambda: of_token(is_blocked=True),
@@ -448,6 +459,7 @@ CHANGING: dict[str, Callable[[], Sent]] = {
 }
 # What makes something new shows nothing that could have changed; a button *Undo* is signed with its version in it.
 MAKING = {
+    "trailer_add",
     "agreement_ask", "agreement_offer", "power_limit",
     "reserve_test", "home", "holds", "bookings", "many_rows", "vehicle_add", "token_add", "tariff_add", "tariff_preview",
     "changed_price", "delay_outlook",
@@ -532,6 +544,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
     named = {
         "booking_id": 1,
         "vehicle_id": 1,
+        "trailer_id": 1,
         "token_id": 1,
         "api_token_id": 1,
         "closure_id": 1,

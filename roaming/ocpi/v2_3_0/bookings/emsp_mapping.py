@@ -10,7 +10,8 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
-from bookings.models import Booking, BookingRequest, Vehicle
+from bookings.models import Booking, BookingRequest
+from bookings.rules.fit import Needs
 from bookings.rules.terms import WalkIn
 from depots.models import Connector
 from depots.periods import Period
@@ -53,7 +54,7 @@ def request_out(booking: Booking, request: BookingRequest, only_evse: str) -> sc
         "request_id": booking.request_id,
         "location_id": depot.location_id,
         "booking_location_id": booking.option.code,
-        "booking_option": _needed(booking.vehicle, asked.get("evse") or only_evse),
+        "booking_option": _needed(booking, asked.get("evse") or only_evse),
         "tokens": _tokens(booking, asked),
         "access_information": _plate(booking),
         "period": _period(booking, asked),
@@ -244,22 +245,22 @@ def _tokens(booking: Booking, asked: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _needed(vehicle: Vehicle | None, evse_uid: str) -> dict[str, Any] | None:
-    """The vehicle's needs; in a request the maximum sizes are its own."""
-    needed: dict[str, Any] = {"evse_uid": evse_uid} if evse_uid else {}
-    if vehicle is not None:
-        needed |= {
-            "vehicle_types": [vehicle.vehicle_type] if vehicle.vehicle_type else [],
-            "connector_types": list(vehicle.connector_standards),
-            "max_vehicle_length": vehicle.length_cm,
-            "max_vehicle_width": vehicle.width_cm,
-            "max_vehicle_height": vehicle.height_cm,
-            "max_vehicle_weight": vehicle.weight_kg,
-            "dangerous_goods_allowed": vehicle.carries_dangerous_goods or None,
-            "drive_through": vehicle.needs_drive_through or None,
-            "refrigeration_outlet": vehicle.needs_refrigeration or None,
-        }
-    return {k: v for k, v in needed.items() if v not in (None, [])} or None
+def _needed(booking: Booking, evse_uid: str) -> dict[str, Any] | None:
+    """What the vehicle needs, with the trailer it brings; in a request the maximum sizes are its own."""
+    needs = Needs.of(booking.vehicle, booking.trailer)
+    needed = {
+        "evse_uid": evse_uid,
+        "vehicle_types": sorted(needs.named_types),
+        "connector_types": sorted(needs.connector_standards),
+        "max_vehicle_length": needs.length_cm,
+        "max_vehicle_width": needs.width_cm,
+        "max_vehicle_height": needs.height_cm,
+        "max_vehicle_weight": needs.weight_kg,
+        "dangerous_goods_allowed": needs.dangerous_goods or None,
+        "drive_through": needs.drive_through or None,
+        "refrigeration_outlet": needs.refrigeration or None,
+    }
+    return {k: v for k, v in needed.items() if v not in (None, [], "")} or None
 
 
 def _plate(booking: Booking) -> list[dict[str, str]]:

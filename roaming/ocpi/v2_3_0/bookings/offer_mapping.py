@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bookings.models import BookingOption
+from bookings.rules.fit import types_taken
 from bookings.rules.terms import Terms
 from bookings.search.availability import Timeslot as FreeSlot
 from depots.capabilities import starts_remotely
@@ -129,7 +130,7 @@ def _timeslot_out(slot: FreeSlot, is_green: bool | None) -> schemas.Timeslot:
 
 def _common_types(evses: Sequence[Evse]) -> list[str]:
     """Types every EVSE takes; one without types takes all."""
-    limited = [set(evse.vehicle_types) for evse in evses if evse.vehicle_types]
+    limited = [set(types) for types in map(types_taken, evses) if types]
     return sorted(set.intersection(*limited)) if limited else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bookings.rules.entitlement import TokenName
-from bookings.rules.fit import Needs
+from bookings.rules.fit import Needs, has_trailer
 from depots.periods import Period
 from depots.token_numbers import normalise
 from roaming.ocpi.v2_3_0.bookings import schemas
@@ -49,6 +49,7 @@ def needs_in(option: schemas.BookingOption | None) -> Needs:
         dangerous_goods=bool(option.dangerous_goods_allowed),
         refrigeration=bool(option.refrigeration_outlet),
         drive_through=bool(option.drive_through),
+        trailer=bool(option.vehicle_types) and all(has_trailer(n.upper()) for n in option.vehicle_types),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from bookings.rules.fit import types_taken
 from depots.capabilities import keeps_reservations, reads_contracts, starts_remotely, why_not
 from depots.models import ChargerCommand, Connector, Evse, OpeningHours, Organisation
 from depots.periods import Period
@@ -162,7 +163,7 @@ def parking_out(evse: Evse, published: PublishedDepot) -> schemas.Parking:
     return schemas.Parking(
         id=evse.uid,
         physical_reference=evse.physical_reference[:12] or None,
-        vehicle_types=list(evse.vehicle_types) or [str(name) for name in VehicleType],
+        vehicle_types=types_taken(evse) or [str(name) for name in VehicleType],
         max_vehicle_weight=evse.max_vehicle_weight_kg,
         max_vehicle_height=evse.max_vehicle_height_cm,
         max_vehicle_length=evse.max_vehicle_length_cm,
@@ -172,7 +173,7 @@ def parking_out(evse: Evse, published: PublishedDepot) -> schemas.Parking:
         dangerous_goods_allowed=evse.dangerous_goods_allowed,
         direction=evse.bay_direction or None,
         drive_through=evse.drive_through,
-        restricted_to_type=bool(evse.vehicle_types),
+        restricted_to_type=bool(types_taken(evse)),
         reservation_required=not published.takes_walk_ins,
         roofed=evse.is_roofed or None,
         lighting=evse.is_lit or None,
