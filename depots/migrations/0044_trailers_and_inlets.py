@@ -23,7 +23,7 @@ def counted(columns: tuple[str, ...]) -> str:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("depots", "0041_told_by_partners"),
+        ("depots", "0043_api_tokens"),
     ]
 
     operations = [

@@ -8,8 +8,8 @@ import depots.name_keys
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0062_asked_in_energy"),
-        ("depots", "0042_trailers_and_inlets"),
+        ("bookings", "0065_telling"),
+        ("depots", "0044_trailers_and_inlets"),
     ]
 
     operations = [
