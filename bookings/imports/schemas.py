@@ -11,6 +11,7 @@ from bookings.imports.access_rules import AccessRow, access_faults
 from bookings.imports.bound_tariffs import BoundTariffRow
 from bookings.rules.charge_curve import read_curve
 from bookings.rules.terms import LIMITS, Overstay, PowerOrder, Terms, WalkIn, impossible
+from bookings.rules.vehicle_library import model_called
 from depots.imports.documents import FieldPath
 from depots.imports.fields import Centimetres, FileRow, Text, one_of
 from depots.imports.schemas import (
@@ -151,8 +152,17 @@ def _readable_curve(text: str) -> str:
     return text
 
 
+def _known_model(name: str) -> str:
+    if name and model_called(name) is None:
+        raise ValueError("is no model that is known; docs/users/dispatcher.md says where they are listed")
+    return name
+
+
 class VehicleRow(FileRow):
+    """What a `model` of the library settles need not be given; what is given goes before it."""
+
     plate: Annotated[Text, Field(min_length=1, max_length=20)]
+    model: Annotated[Text, Field(max_length=80), AfterValidator(_known_model)] = ""
     vehicle_type: VehicleType = "SEMI_TRACTOR"
     length_cm: Centimetres | None = None
     width_cm: Centimetres | None = None

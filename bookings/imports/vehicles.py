@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db import connection, transaction
@@ -23,6 +23,7 @@ from bookings.operations.tokens import TokenFacts
 from bookings.operations.trailers import TrailerFacts
 from bookings.operations.vehicles import VehicleFacts
 from bookings.rules.charge_curve import read_curve
+from bookings.rules.vehicle_library import model_called
 from depots.imports.documents import Document, FileRefusedError, read_json, read_text
 from depots.imports.schemas import watts
 from depots.models import Organisation
@@ -100,8 +101,8 @@ def _write(
 
 
 def _facts(plate: str, row: VehicleRow) -> VehicleFacts:
-    """A vehicle that is known keeps the spelling of its plate."""
-    return VehicleFacts(
+    """A vehicle that is known keeps the spelling of its plate. What the row does not give is as its model settles it."""
+    told = VehicleFacts(
         plate=plate,
         vehicle_type=row.vehicle_type,
         length_cm=row.length_cm,
@@ -117,6 +118,17 @@ def _facts(plate: str, row: VehicleRow) -> VehicleFacts:
         needs_drive_through=row.needs_drive_through,
         inlet_side=row.inlet_side,
     )
+    model = model_called(row.model) if row.model else None
+    if model is None:
+        return told
+    settled = {name: value for name, value in model.facts().items() if name not in _given(row)}
+    return replace(told, **settled)
+
+
+def _given(row: VehicleRow) -> set[str]:
+    """The columns that a row names itself."""
+    named = {"battery_kwh": "battery_wh", "max_power_kw": "max_power_w"}
+    return {named.get(name, name) for name in row.model_fields_set}
 
 
 def _write_trailers(fleet: Organisation, rows: Sequence[TrailerRow]) -> None:

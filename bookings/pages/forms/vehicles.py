@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.http import QueryDict
 
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import Token, Trailer, Vehicle
@@ -15,6 +16,7 @@ from bookings.operations.vehicles import VehicleFacts
 from bookings.pages.forms.fields import RowField
 from bookings.rules.charge_curve import curve_text, read_curve
 from bookings.rules.content_version import UNSEEN
+from bookings.rules.vehicle_library import VehicleModel, model_called, models
 from depots.models import Organisation
 from depots.standards import PLUGS, SIDES, VEHICLE_TYPES
 from depots.token_numbers import card_fault, fault, spellings
@@ -84,7 +86,10 @@ class VehicleForm(forms.ModelForm):
     inlet_side = forms.ChoiceField(
         label="Inlet", required=False, choices=[("", "Not said"), *((name, words.capitalize()) for name, words in SIDES.items())],
     )  # fmt: skip
-    model_name = forms.CharField(label="Model", max_length=80, required=False)
+    model_name = forms.CharField(
+        label="Model", max_length=80, required=False, widget=forms.TextInput({"list": "vehicle-models", "autocomplete": "off"}),
+        help_text="Type a part of its name. Known models fill in battery, power and plugs, which you may change.",
+    )  # fmt: skip
     needs_drive_through = forms.BooleanField(label="Needs a drive-through bay", required=False)
     needs_refrigeration = forms.BooleanField(label="Needs an outlet for refrigeration", required=False)
     carries_dangerous_goods = forms.BooleanField(label="Carries dangerous goods", required=False)
@@ -113,6 +118,25 @@ class VehicleForm(forms.ModelForm):
         if fleet and same.filter(plate_key=cleaned.get("plate")).exists():
             self.add_error("plate", f"{fleet} has a vehicle {cleaned['plate']} already.")
         return cleaned
+
+    @classmethod
+    def filled_in(cls, given: QueryDict, model: VehicleModel | None, **options: Any) -> VehicleForm:
+        """What was written so far with what the model settles, not looked at yet."""
+        written = {
+            name: given.getlist(name) if name == "connector_standards" else given.get(name)
+            for name in cls.base_fields
+            if name in given
+        }
+        return cls(None, initial={**written, **(model.facts() if model else {})}, **options)
+
+    @property
+    def models(self) -> tuple[VehicleModel, ...]:
+        return models()
+
+    @property
+    def chosen_model(self) -> VehicleModel | None:
+        """The known model that it says, for its sources."""
+        return model_called(str(self["model_name"].value() or ""))
 
     @property
     def facts(self) -> VehicleFacts:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
@@ -16,6 +18,7 @@ from bookings.pages.forms.row_versions import with_versions
 from bookings.pages.forms.vehicles import VehicleForm, add_refusal, fleet_of
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import look_again, seen_version, version_of
+from bookings.rules.vehicle_library import model_called
 from depots import pages
 
 SHOWN_BOOKINGS = 10
@@ -41,7 +44,9 @@ def vehicles(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
     fleets = access.dispatcher(request.user)
-    form = VehicleForm(request.POST if request.method == "POST" else None, fleets=fleets)
+    form = _filled_in(request, fleets=fleets) or VehicleForm(
+        request.POST if request.method == "POST" else None, fleets=fleets
+    )
     if form.is_valid() and (fleet := fleet_of(form)) is not None:
         try:
             vehicle = operations.add_vehicle(fleet=fleet, facts=form.facts)
@@ -75,8 +80,21 @@ def vehicle(request: HttpRequest, vehicle_id: int) -> HttpResponse:
 
 
 def _form(request: HttpRequest, found: Vehicle) -> VehicleForm:
+    options: dict[str, Any] = {"instance": found, "fleets": access.organisations_booked_for(request.user)}
     given = request.POST if request.method == "POST" else None
-    return VehicleForm(given, instance=found, fleets=access.organisations_booked_for(request.user))
+    return _filled_in(request, **options) or VehicleForm(given, **options)
+
+
+def _filled_in(request: HttpRequest, **options: Any) -> VehicleForm | None:
+    """The form with what its model settles, where that was asked for; nothing is saved by it."""
+    if request.method != "POST" or "fill" not in request.POST:
+        return None
+    model = model_called(request.POST.get("model_name", ""))
+    if model is None:
+        messages.warning(
+            request, "No model of that name is known. Pick one of the list, or fill in the rest by hand."
+        )
+    return VehicleForm.filled_in(request.POST, model, **options)
 
 
 def _page(request: HttpRequest, found: Vehicle, form: VehicleForm, status: int) -> HttpResponse:
