@@ -8,8 +8,8 @@ import depots.name_keys
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0065_telling"),
-        ("depots", "0044_trailers_and_inlets"),
+        ("bookings", "0067_agreement_proposals"),
+        ("depots", "0045_trailers_and_inlets"),
     ]
 
     operations = [

@@ -23,7 +23,7 @@ def counted(columns: tuple[str, ...]) -> str:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("depots", "0043_api_tokens"),
+        ("depots", "0044_listed_depots"),
     ]
 
     operations = [
