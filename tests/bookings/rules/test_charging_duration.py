@@ -149,7 +149,7 @@ def delivered_wh(one: Charging, power_w: int, time: timedelta) -> float:
     most = min(power_w, one.max_power_w or power_w)
     full = one.max_power_w or power_w
     curve = one.curve or [(0, full), (80, full), (100, full // 4)]
-    wh, step = 0.0, max(1.0, time.total_seconds() / 4000)
+    wh, step = 0.0, max(1.0, time.total_seconds() / 1000)
     for _ in range(int(time.total_seconds() / step)):
         soc = one.soc_from + wh / one.battery_wh * 100
         wh += min(most, power_at(curve, min(soc, 100))) * step / 3600
