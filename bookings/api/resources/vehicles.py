@@ -23,6 +23,7 @@ from bookings.imports.vehicles import write_vehicles
 from bookings.models import Token, Vehicle
 from bookings.rules.charge_curve import curve_text
 from bookings.rules.content_version import version_of
+from bookings.rules.vehicle_library import model_called
 from depots.name_keys import name_key
 
 router = Router()
@@ -96,6 +97,9 @@ def _row(plate: str, body: VehicleBody) -> VehicleRow:
 def _told(vehicle: Vehicle) -> dict[str, Any]:
     return {
         "plate": vehicle.plate,
+        # In words of its fleet's own it is no model that this door takes.
+        "model": vehicle.model_name if model_called(vehicle.model_name) else "",
+        "inlet_side": vehicle.inlet_side,
         "vehicle_type": vehicle.vehicle_type,
         "length_cm": vehicle.length_cm,
         "width_cm": vehicle.width_cm,
