@@ -8,7 +8,7 @@ import depots.name_keys
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0067_agreement_proposals"),
+        ("bookings", "0068_late_trucks"),
         ("depots", "0045_trailers_and_inlets"),
     ]
 
