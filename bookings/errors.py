@@ -495,13 +495,15 @@ class NoCredentialsTried(BookingError):
 
 
 class WebhookRefused(BookingError):
-    """An address that is not called, or an event there is none of; `field` says which."""
+    """An address that is not called."""
 
     code = "webhook_refused"
+    field = "url"
 
-    def __init__(self, sentence: str, *, field: str) -> None:
-        super().__init__(sentence)
-        self.field = field  # type: ignore[misc] # of this refusal alone
+
+class EventUnknown(BookingError):
+    code = "unknown_event"
+    field = "events"
 
 
 class TooManyWebhooks(BookingError):

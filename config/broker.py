@@ -3,14 +3,13 @@
 The queue is a table in our own database. Inside a transaction a message is a row of that transaction, so a rollback
 leaves no job behind and a worker never sees a booking that is not there yet. Delivery is at least once: a worker
 that dies leaves its messages to the others after `heartbeat_ttl`, so every actor looks at the truth again and may
-run twice.
+run twice. Where `BERTH_BROKER_URL` names another server, that table is the outbox of it (config.job_relay).
 """
 
 from typing import Any, cast
 
 import dramatiq
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import autodiscover_modules
 from dramatiq.common import current_millis, dq_name
@@ -26,11 +25,9 @@ from psycopg_pool import ConnectionPool
 def install() -> None:
     """Make our broker the one actors are bound to, then load them. Raises ImproperlyConfigured."""
     if settings.BERTH_BROKER_URL:
-        scheme = settings.BERTH_BROKER_URL.partition("://")[0]
-        raise ImproperlyConfigured(
-            f"BERTH_BROKER_URL: {scheme}:// is not supported by this version. Unset it: jobs then go through the "
-            "database, in the transaction that causes them."
-        )
+        from config.job_relay import check_broker_url
+
+        check_broker_url(settings.BERTH_BROKER_URL)
     broker = TransactionalPostgresBroker(
         pool=QueuePool(),
         results=False,

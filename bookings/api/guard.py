@@ -157,7 +157,8 @@ def _canonical(body: Any) -> str:
 
 def _kept(response: HttpResponse) -> kept_answers.Answer:
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    return kept_answers.Answer(response.status_code, headers, response.content.decode())
+    is_secret = getattr(response, "is_secret", False)
+    return kept_answers.Answer(response.status_code, headers, response.content.decode(), is_secret)
 
 
 def _again(known: kept_answers.Answer) -> HttpResponse:

@@ -46,7 +46,12 @@ BY_STATUS = {
 
 
 class ApiResponse(HttpResponse):
-    """An answer of the API: JSON, and no page, so that no browser is told what pages may do."""
+    """An answer of the API: JSON, and no page, so that no browser is told what pages may do.
+
+    One that `is_secret` is kept encrypted under its Idempotency-Key.
+    """
+
+    is_secret = False
 
     def __init__(self, content: str, *, status: int = 200, media_type: str = "application/json") -> None:
         super().__init__(content, status=status, content_type=media_type)

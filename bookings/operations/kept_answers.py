@@ -19,9 +19,12 @@ from bookings.core.constraints import violation_raises
 from bookings.errors import BookingError, IdempotencyKeyInUse, IdempotencyKeyReused
 from bookings.models import KeptAnswer
 from depots import round_trips
+from depots.secrets import decrypt, encrypt
 
 KEPT = timedelta(hours=24)
 AT_ONCE = 5000
+# How a body begins that is kept encrypted; one of JSON never does.
+_SEALED = "encrypted:"
 
 _LOCK = round_trips.Prepared("SELECT pg_try_advisory_xact_lock(%s)")
 _FIND = round_trips.Prepared(
@@ -58,9 +61,12 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
+    """`is_secret` has its body kept encrypted: it tells a secret that is shown once."""
+
     status: int
     headers: Mapping[str, str]
     body: str
+    is_secret: bool = False
 
 
 class _Unkept(Exception):
@@ -76,7 +82,8 @@ class Answering:
     def keep(self, answer: Answer) -> None:
         ask = self._ask
         round_trips.send(_FORGET, [ask.organisation_id, ask.key, ask.at - KEPT])
-        told = [answer.status, json.dumps(dict(answer.headers)), answer.body, ask.at]
+        body = f"{_SEALED}{encrypt(answer.body)}" if answer.is_secret else answer.body
+        told = [answer.status, json.dumps(dict(answer.headers)), body, ask.at]
         round_trips.send(_KEEP, [ask.organisation_id, ask.key, ask.fingerprint, *told])
 
     def undo(self) -> None:
@@ -113,4 +120,6 @@ def _known(ask: Ask) -> Answer | None:
     [(fingerprint, status, headers, body)] = found
     if fingerprint != ask.fingerprint:
         raise IdempotencyKeyReused
+    if body.startswith(_SEALED):
+        body = decrypt(body.removeprefix(_SEALED))
     return Answer(status, json.loads(headers) if isinstance(headers, str) else headers, body)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from bookings.errors import TooManyWebhooks, WebhookRefused, WrongWebhookState
+from bookings.errors import EventUnknown, TooManyWebhooks, WebhookRefused, WrongWebhookState
 from bookings.models import Webhook, WebhookDelivery
 from bookings.notifications.feed import TYPES, WAKE_CHANNEL
 from depots.models import Organisation
@@ -27,15 +27,15 @@ def make_webhook(
 ) -> tuple[Webhook, str]:
     """A webhook and its secret, which is shown this once. Without `events` it is told all types.
 
-    Raises WebhookRefused for an address that is not called or a type there is none of, TooManyWebhooks.
+    Raises WebhookRefused for an address that is not called, EventUnknown, TooManyWebhooks.
     """
     try:
         check_url(url)
     except HostileAddress as refusal:
-        raise WebhookRefused(str(refusal), field="url") from refusal
+        raise WebhookRefused(str(refusal)) from refusal
     unknown = [name for name in events if name not in TYPES]
     if unknown:
-        raise WebhookRefused(f"There is no event {unknown[0]!r:.60}.", field="events")
+        raise EventUnknown(f"There is no event {unknown[0]!r:.60}.")
     secret = new_secret()
     with transaction.atomic():
         Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)

@@ -1,6 +1,7 @@
 """The scheduler's tick happens once a second, whatever the number of workers."""
 
 import asyncio
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -76,7 +77,7 @@ def test_the_sender_starts_again_after_a_failure_and_ends_when_told(monkeypatch:
         is_running.set()
         await stop.wait()
 
-    monkeypatch.setattr("roaming.outbound.sending_loop", SimpleNamespace(run=run), raising=False)
+    monkeypatch.setitem(sys.modules, "roaming.outbound.sending_loop", SimpleNamespace(run=run))
     sender = Sender()
     sender.start()
 

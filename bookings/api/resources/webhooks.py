@@ -51,6 +51,7 @@ def make(request: HttpRequest, body: NewWebhook) -> HttpResponse:
     response = ApiResponse(
         json.dumps({**webhook_object(made), "secret": secret}, ensure_ascii=False), status=201
     )
+    response.is_secret = True
     response["Location"] = f"/api/v1/webhooks/{made.pk}"
     return response
 

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 
 from bookings.tasks import load_places
 from config import logs
+from config.job_relay import JobRelay, broker_at
 from config.loops import Calendars, Scheduler, Sender, ShownChanges, Telling, Ticker
 from depots.operations.gazetteer import is_gazetteer_loaded
 
@@ -30,9 +31,14 @@ class Command(BaseCommand):
         stop = threading.Event()
         for end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(end, lambda *_: stop.set())
-        worker = dramatiq.Worker(dramatiq.get_broker(), worker_threads=threads)
-        loops: list[Ticker | Sender] = [
-            Scheduler(), Calendars(), ShownChanges(), Telling(), Sender(), Sender(WEBHOOKS)
+        broker: dramatiq.Broker = dramatiq.get_broker()
+        relays: list[JobRelay] = []
+        if settings.BERTH_BROKER_URL:
+            broker = broker_at(settings.BERTH_BROKER_URL)
+            relays = [JobRelay(broker)]
+        worker = dramatiq.Worker(broker, worker_threads=threads)
+        loops: list[Ticker | Sender | JobRelay] = [
+            Scheduler(), Calendars(), ShownChanges(), Telling(), Sender(), Sender(WEBHOOKS), *relays
         ]  # fmt: skip
         worker.start()
         if settings.LOADS_PLACES and not is_gazetteer_loaded():

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bookings import operations
-from bookings.models import FeedEvent, Webhook
+from bookings.models import BookingEvent, FeedEvent, KeptAnswer, Webhook
 from bookings.notifications import expansion
 from bookings.webhooks.registry import make_webhook
 from tests.bookings.api.conftest import Site
@@ -19,8 +19,6 @@ URL = "https://hooks.example/berth"
 
 
 def tell_all() -> None:
-    from bookings.models import BookingEvent
-
     told = FeedEvent.objects.values("source")
     expansion.tell(list(BookingEvent.objects.exclude(pk__in=told).order_by("pk")), now=NOW)
 
@@ -91,6 +89,7 @@ def test_a_repeated_post_makes_one_webhook(site: Site) -> None:
 
     assert first.json() == again.json()
     assert Webhook.objects.count() == 1
+    assert "whsec_" not in KeptAnswer.objects.get(key="once").body
 
 
 @pytest.mark.parametrize(

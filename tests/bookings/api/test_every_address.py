@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bookings.api.urls import api
+from bookings.webhooks.registry import make_webhook
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
-from tests.factories import make_depot, make_evse, make_fleet
+from tests.factories import NOW, make_depot, make_evse, make_fleet
 
 pytestmark = pytest.mark.django_db
 PREFIX = "/api/v1"
@@ -29,6 +30,8 @@ BODIES: dict[str, Any] = {
     "GET /depots/{depot_id}": None,
     "GET /vehicles/{plate}": None,
     "DELETE /vehicles/{plate}": None,
+    "GET /webhooks/{webhook_id}": None,
+    "DELETE /webhooks/{webhook_id}": None,
 }
 # Makes what is not there.
 MAKES = {"PUT /vehicles/{plate}"}
@@ -64,6 +67,7 @@ def test_what_is_another_organisations_is_not_there(site: Site) -> None:
     make_evse(closed)
     stranger = FleetSystem.of(make_fleet())
     names = {"booking_id": site.book()["id"], "depot_id": closed.code, "plate": site.vehicle.plate}
+    names["webhook_id"] = make_webhook(organisation=site.fleet, url="https://hooks.example/", now=NOW)[0].pk
 
     for method, path in addresses():
         address = f"{method} {path}"
