@@ -26,7 +26,7 @@ class WebhookForm(forms.Form):
         label="Events",
         required=False,
         choices=[(name, name) for name in TYPES],
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
         help_text="None: all of them.",
     )
 
