@@ -6,7 +6,7 @@ A dry run is the same transaction, taken back: what it shows is what would have 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from bookings.operations.book import request_booking
 from bookings.operations.places import candidates
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import configuration, content_version, joint_plan, periods, quotes
-from bookings.rules.configuration import Configuration
+from bookings.rules.configuration import Configuration, Site
 from bookings.rules.entitlement import entitled
 from bookings.rules.rearrangement import Spot, tightest_first
 from bookings.search import availability
@@ -31,6 +31,8 @@ from depots.periods import Period, spanning
 
 # So many are taken at once.
 MOST_AT_ONCE = 200
+# So many starts are looked at for one that can wait.
+MOST_STARTS = 200
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ def _choices(wish: ManyWish, there: Configuration, now: datetime) -> dict[Spot, 
         except BookingError:
             continue
         terms = there.terms(request.option.pk, request.fleet.pk, now=now)
-        for period in _periods(request, wish.latest_end, timedelta(minutes=terms.slot_step_min)):
+        for period in _periods(request, wish.latest_end, terms.slot_step_min, there.site):
             try:
                 periods.check_period(terms, there.site, period, now=now)
             except BookingError:
@@ -280,9 +282,14 @@ def _choices(wish: ManyWish, there: Configuration, now: datetime) -> dict[Spot, 
     return dict(sorted(found.items(), key=lambda item: item[0].span.starts_at))
 
 
-def _periods(request: SlotRequest, latest_end: datetime | None, step: timedelta) -> list[Period]:
-    """All that may begin at its period or so many steps later, and end in time."""
-    found = [request.period]
-    while latest_end is not None and found[-1].ends_at + step <= latest_end and len(found) < 200:
-        found.append(Period(found[-1].starts_at + step, found[-1].ends_at + step))
-    return found
+def _periods(
+    request: SlotRequest, latest_end: datetime | None, step_min: int, site: Site
+) -> Iterator[Period]:
+    """All of its length that may begin at its start or on a later step, and end in time; steps count by the depot's clock."""
+    period, length = request.period, request.period.duration
+    for _ in range(MOST_STARTS):
+        yield period
+        starts_at = periods.aligned_up(period.starts_at + timedelta(minutes=1), step_min, site)
+        if latest_end is None or starts_at + length > latest_end:
+            return
+        period = Period(starts_at, starts_at + length)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -180,3 +181,30 @@ def test_partners_are_asked_once_what_is_ours_is_booked() -> None:
     assert asked.booking is not None
     assert booked.booking is not None
     assert (asked.booking.status, booked.booking.status) == ("requested", "confirmed")
+
+
+@pytest.mark.parametrize(
+    ("zone", "night", "step"),
+    [
+        ("Europe/Berlin", datetime(2030, 3, 31, 0, 0, tzinfo=UTC), 15),
+        ("America/New_York", datetime(2030, 11, 3, 5, 0, tzinfo=UTC), 60),
+        ("Australia/Lord_Howe", datetime(2030, 4, 6, 14, 0, tzinfo=UTC), 60),
+    ],
+)
+def test_whoever_waits_over_a_change_of_clocks_still_begins_on_the_step(
+    zone: str, night: datetime, step: int
+) -> None:
+    """Three trucks for one EVSE in five hours, in which the clocks go forward or back by an hour, or back by half of one."""
+    option = pool_of(
+        1, time_zone=zone, terms={"slot_step_min": step, "turnaround_min": 0, "early_start_min": 0}
+    )
+    fleet, hour = make_fleet(), timedelta(hours=1)
+    wishes = [wish(fleet, option, Period(night, night + hour), night + 5 * hour) for _ in range(3)]
+
+    found = book_many(wishes, what_fits=True, now=night - 24 * hour)
+
+    starts = [outcome.booking.starts_at for outcome in found if outcome.booking]
+    assert starts
+    assert all(start.astimezone(ZoneInfo(zone)).minute % step == 0 for start in starts)
+    assert len(set(starts)) == len(starts)
+    assert len(starts) == 3
