@@ -18,7 +18,23 @@ from bookings.notifications import expansion
 
 AT_ONCE = 500
 
-_XMIN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# Before it every transaction of this database is over. A cluster counts for all its databases, and others' may be open for hours.
+# The snapshot is older than what is read of sessions: whoever is not among those by then has committed what a later statement
+# sees, or began behind it. `backend_xid` lacks the upper half that the snapshot's has.
+_ALL_OVER = """
+WITH behind AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid)
+SELECT least(
+    (SELECT xid FROM behind),
+    (
+        SELECT min(xid - step + CASE WHEN step < -2147483648 THEN -4294967296 WHEN step > 2147483648 THEN 4294967296 ELSE 0 END)
+        FROM (
+            SELECT xid, (xid & 4294967295) - backend_xid::text::bigint AS step
+            FROM pg_stat_activity, behind
+            WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+        ) AS open
+    )
+)
+"""
 _WINDOW = """
 SELECT id FROM bookings_bookingevent
 WHERE xid >= %s::text::xid8 AND xid < %s::text::xid8 AND id > %s ORDER BY id LIMIT %s
@@ -97,8 +113,8 @@ def keep_quiet(*, before: datetime) -> None:
 
 def _window(cursor: TellingCursor) -> _Window:
     """The one that is under way, or all up to the oldest transaction that is open."""
-    xmin = _number(_XMIN)
-    if xmin < cursor.from_xid:
+    over = _number(_ALL_OVER)
+    if over < cursor.from_xid:
         with connection.cursor() as statement:
             told = {"highest": cursor.highest_id, "from": cursor.from_xid, "last": cursor.last_id}
             statement.execute(_MOVED, {**told, "to": cursor.to_xid or cursor.from_xid})
@@ -106,7 +122,7 @@ def _window(cursor: TellingCursor) -> _Window:
         cursor.save()
     if cursor.to_xid is not None:
         return _Window(cursor.from_xid, cursor.to_xid, cursor.last_id)
-    return _Window(cursor.from_xid, xmin, 0)
+    return _Window(cursor.from_xid, over, 0)
 
 
 def _ids(window: _Window, most: int) -> list[int]:

@@ -37,13 +37,16 @@ def write_event(other: psycopg.Connection, booking_id: int, kind: str = "changed
     )
 
 
+def address():
+    parameters = connection.get_connection_params()
+    own = ("cursor_factory", "context", "prepare_threshold")
+    return {name: value for name, value in parameters.items() if name not in own}
+
+
 @pytest.fixture
 def other():
     """A second session, with a transaction that stays open until the test ends it."""
-    parameters = connection.get_connection_params()
-    for own in ("cursor_factory", "context", "prepare_threshold"):
-        parameters.pop(own, None)
-    with psycopg.connect(**parameters) as opened:
+    with psycopg.connect(**address()) as opened:
         yield opened
         opened.rollback()
 
@@ -126,6 +129,37 @@ def test_what_was_not_committed_is_told_again(monkeypatch):
     telling.tell_all(now=SOON)
 
     assert told() == [(booking.pk, "booking.confirmed")] * 2
+
+
+def test_a_transaction_of_another_database_on_the_server_keeps_nobody_waiting():
+    with psycopg.connect(**{**address(), "dbname": "postgres"}) as elsewhere:
+        elsewhere.execute("SELECT pg_current_xact_id()")
+
+        booking = booked()
+
+        assert telling.tell_all(now=SOON) == 1
+    assert told() == [(booking.pk, "booking.confirmed")] * 2
+
+
+@pytest.mark.parametrize(
+    ("behind", "open_xids", "over"),
+    [
+        (5_000, [4_000], 4_000),
+        (5_000, [5_007], 5_000),
+        (5_000, [], 5_000),
+        (3 * 2**32 + 10, [2**32 - 5], 3 * 2**32 - 5),  # begun before the lower half began anew
+        (3 * 2**32 - 5, [4], 3 * 2**32 - 5),  # and after it
+        (3 * 2**32 + 5_000, [4_000, 4_500], 3 * 2**32 + 4_000),
+    ],
+)
+def test_transactions_are_counted_on_where_their_lower_half_begins_anew(behind, open_xids, over):
+    sessions = "(SELECT current_database() AS datname, unnest(%s::text[])::xid AS backend_xid, 0 AS pid) AS s"
+    statement = telling._ALL_OVER.replace("pg_snapshot_xmax(pg_current_snapshot())", "%s").replace(
+        "pg_stat_activity", sessions
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [behind, [str(xid) for xid in open_xids]])
+        assert cursor.fetchone() == (over,)
 
 
 def test_two_workers_tell_nothing_twice(other):
