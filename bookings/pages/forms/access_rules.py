@@ -45,16 +45,16 @@ class AccessRuleForm(forms.Form):
     from_minute = ClockField(label="From", initial="00:00")
     to_minute = ClockField(label="To", initial="24:00", help_text="Before the start: on the next day.")
     amount = forms.IntegerField(
-        label="How much", required=False, min_value=1, max_value=MOST_AMOUNT, help_text="Of a quota, or of EVSEs kept free."
+        label="So much", required=False, min_value=1, max_value=MOST_AMOUNT, help_text="Of EVSEs kept free: how many EVSEs."
     )  # fmt: skip
     unit = forms.ChoiceField(label="Of what", required=False, choices=Unit.choices)
-    counts = forms.ChoiceField(label="Counted for", required=False, choices=Counts.choices)
+    counts = forms.ChoiceField(label="A quota is for", required=False, choices=Counts.choices)
     ahead_hours = forms.DecimalField(
         label="Open to guests, hours before", required=False, min_value=0, max_value=MOST_AHEAD_MIN // 60, decimal_places=2,
-        help_text="Where the own fleet is first. Blank: guests never have these hours.",
+        help_text="Blank: guests never have these hours.",
     )  # fmt: skip
     option = forms.ModelChoiceField(
-        BookingOption.objects.none(), label="At", required=False, empty_label="the whole depot",
+        BookingOption.objects.none(), label="Kept free at", required=False, empty_label="the whole depot",
         to_field_name="code",
     )  # fmt: skip
 

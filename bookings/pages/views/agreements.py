@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bookings.errors import BookingError
-from bookings.models import AgreementProposal
+from bookings.models import AgreementProposal, PaymentTerms
 from bookings.operations.access_rules import rules_of
 from bookings.operations.agreements import (
     accept_proposal,
@@ -276,6 +276,10 @@ def _agreement(request: HttpRequest, found: Agreement, refusal: BookingError | N
         "rules": agreement_words.rows(rules_of(found)),
         "depot_rules": agreement_words.rows(rules_of(found.depot)),
         "terms": _terms(found.depot, found.guest_id),
+        "tariffs": list(
+            found.tariff_bindings.filter(valid__contains=now).values_list("tariff__name", flat=True)
+        ),
+        "payment": PaymentTerms.objects.filter(agreement=found).first(),
         "history": agreement_words.history(found) if looks_after else [],
         "refusal": words_of(refusal) if refusal else "",
     }
