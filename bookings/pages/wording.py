@@ -257,6 +257,15 @@ def why_not_late(booking: Booking, *, now: datetime) -> str:
     return _why_no_change(booking, now)
 
 
+def why_no_other_time(booking: Booking, *, now: datetime) -> str:
+    """Of its time and EVSE, which can be others for less long than its vehicle."""
+    try:
+        permissions.check_change(booking, by=Booking.Side.FLEET, now=now)
+    except ChangeTooLate as late:
+        return f"Changes were possible until {local(late.deadline, booking.period, booking.depot)}."
+    return ""
+
+
 def _why_no_change(booking: Booking, now: datetime) -> str:
     """Of its vehicle as well: that can be another one for longest."""
     try:

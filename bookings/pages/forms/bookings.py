@@ -110,6 +110,8 @@ class ChangeForm(EnergyFields, ShownForm):
         cleaned = super().clean() or {}
         if self.is_of_truck:
             cleaned["period"] = self.booking.period
+            if self._asks_for_another_slot():
+                self.add_error(None, wording.why_no_other_time(self.booking, now=self.now))
         elif not self.errors:
             first = cleaned.get("starts_at", self.booking.starts_at)
             zone = self.booking.depot.zone
@@ -131,6 +133,13 @@ class ChangeForm(EnergyFields, ShownForm):
     def is_of_end(self) -> bool:
         """Whether it can only be shortened or extended."""
         return self.booking.status == BookingStatus.CHARGING
+
+    def _asks_for_another_slot(self) -> bool:
+        """By a page from before the deadline."""
+        times = ("starts_at", "ends_at")
+        return bool(self.data.get("evse")) or any(
+            self.data.get(name, self.initial[name]) != self.initial[name] for name in times
+        )
 
     @cached_property
     def is_of_truck(self) -> bool:

@@ -507,6 +507,7 @@ def everything() -> list[Any]:
         TariffVersion,
         TermsOverride,
         Token,
+        Trailer,
         Vehicle,
         Charger,
         ChargerCommand,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -506,7 +507,7 @@ def test_a_refused_change_says_why_at_the_field_with_what_is_nearest(
     assert answer.context["nearest"]["words"] == "12:00–13:00"
 
 
-def test_after_the_deadline_change_is_shown_disabled_with_the_reason_and_refused(
+def test_after_the_deadline_another_time_is_refused_with_the_reason_and_another_vehicle_is_offered(
     dispatcher: Client, booking: Booking, clock: Any
 ) -> None:
     clock.move_to(at(9, 10))
@@ -517,9 +518,10 @@ def test_after_the_deadline_change_is_shown_disabled_with_the_reason_and_refused
     )
 
     booking.refresh_from_db()
-    assert "Changes were possible until 10:00." in page
-    assert 'id="do-change" type="button" disabled' in page
+    assert "Can no longer be changed" in page
+    assert re.search(r'id="do-change" href=[^>]*>.*?Another vehicle', page, re.DOTALL)
     assert 'id="do-cancellation" href=' in page
+    assert "Changes were possible until 10:00." in answer.content.decode()
     assert (answer.status_code, booking.period) == (422, slot(10, 11))
 
 

@@ -266,16 +266,16 @@ def test_many_partners_cost_no_more_statements(
     depot.save()
     later = NOW + timedelta(minutes=1)
 
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(23):
         shown_changes.want_changed(now=later)
     table = writers()
     tariffs = deliveries.claim(room=100, now=later)
     assert {lease.kind for lease in tariffs} == {"tariff"}
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(23):
         assert table[Delivery.Kind.TARIFF](tariffs, now=later) == []
     leases = deliveries.claim(room=100, now=later)
     assert {lease.kind for lease in leases} == {"location"}
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(23):
         pushes = table[Delivery.Kind.LOCATION](leases, now=later)
     assert len(pushes) == number
     assert len({id(push.body) for push in pushes}) == 1, "written once"
