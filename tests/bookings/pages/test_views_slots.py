@@ -139,7 +139,7 @@ def test_a_vehicle_is_told_why_it_does_not_fit(dispatcher: Client, fleet: Organi
 
     page = dispatcher.get("/slots/", {"depot": "D", "vehicle": "hh-nf 300", **ELEVEN}).content.decode()
 
-    assert "Too long: 16.50 m, the bay takes 12.00 m." in page
+    assert "4.50 m too long: 16.50 m, the bay takes 12.00 m." in page
 
 
 def test_without_a_depot_every_depot_is_searched_at_its_own_wall_clock(dispatcher: Client) -> None:
