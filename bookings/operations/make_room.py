@@ -196,7 +196,7 @@ class _Ground:
         """What stands in the way, for people: of others no more than that it is taken."""
         ids = [bay.pk for bay in comer.pool]
         if len(ids) == 1:
-            return "This EVSE is taken then, and what stands there cannot be moved."
+            return "This slot is taken."
         closed = len(self.closed & set(ids))
         parts = [
             f"{len(ids) - closed} taken" if len(ids) > closed else "",

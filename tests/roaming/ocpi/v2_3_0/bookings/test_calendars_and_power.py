@@ -130,7 +130,7 @@ def test_five_hundred_asks_at_every_depot_of_the_demo_are_never_refused_for_powe
 
     answers = ask_for_all(caller, chance.choices(asks, k=500), chance)
 
-    assert len(depots) == 6
+    assert len(depots) == 8
     assert set(answers) <= {"RESERVED", TAKEN}, answers
     assert answers["RESERVED"] > 250, answers
     for depot in Depot.objects.filter(is_mirror=False):
