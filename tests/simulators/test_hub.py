@@ -23,6 +23,7 @@ from tests.roaming.running import waited_for
 ROOT = Path(__file__).parents[2]
 SITES, TRUCKS = ("FR", "SIT"), ("SE", "TRK")
 EVERY_PLACE = {f"FR/SIT/SIM-{town}" for town in ("LYON", "METZ", "DIJON")}
+OFFERS = {f"SIM-{offer}" for offer in ("LYON-CCS", "METZ-MCS", "DIJON-CCS")}
 
 
 def make_hub(tmp_path: Path, *parties: HubParty, version: str = "2.3.0") -> SimulatedHub:
@@ -40,7 +41,9 @@ def hub(tmp_path: Path, clock: Any) -> Iterator[SimulatedHub]:
 
 
 def told(trucks: SimulatedPartner) -> bool:
-    return trucks.received.of("locations").keys() == EVERY_PLACE
+    """Of every place, and of what is told last: where it can be booked."""
+    offers = {offer["id"] for offer in trucks.received.of("booking_locations").values()}
+    return trucks.received.of("locations").keys() == EVERY_PLACE and offers >= OFFERS
 
 
 def said(
