@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from bookings.search.offers import SlotOffer, SlotSearch
+    from bookings.search.slots import SlotOffer, SlotSearch
 
 
 class Gap(NamedTuple):

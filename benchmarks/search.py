@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.result import Result
 
 if TYPE_CHECKING:
-    from bookings.search.offers import SlotSearch
+    from bookings.search.slots import SlotSearch
 
     # What comes before a round, and what is measured.
     Way = tuple[Callable[[], None], Callable[[SlotSearch], Any]]

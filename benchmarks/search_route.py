@@ -21,8 +21,9 @@ BREAK = timedelta(minutes=45)
 def run(names: list[str]) -> Iterator[Result]:
     from benchmarks import search_world as world
     from bookings.search.along_route import Journey, depots_on_the_way, find_slots_along
-    from bookings.search.offers import SlotSearch, find_slots
+    from bookings.search.offers import find_slots
     from bookings.search.routing import great_circles
+    from bookings.search.slots import SlotSearch
     from depots.periods import Period
     from depots.routes import Point
 

@@ -19,7 +19,7 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.pricing.tariff_content import TariffContent
-from bookings.search.offers import SlotSearch
+from bookings.search.slots import SlotSearch
 from depots.geography import Circle
 from depots.models import Agreement, Charger, Connector, Depot, Evse, OpeningHours
 from depots.periods import Period

@@ -25,8 +25,9 @@ from bookings.search.along_route import (
     depots_on_the_way,
     find_slots_along,
 )
-from bookings.search.offers import SlotOffer, SlotSearch, find_slots
+from bookings.search.offers import find_slots
 from bookings.search.routing import MOST_VIAS, route_through
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.geography import Circle
 from depots.models import Depot, Organisation
 from depots.periods import Period

@@ -8,11 +8,10 @@ from typing import Any
 from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
-from bookings.core.versions import Aspect, check_version, groups_of
-from bookings.errors import BookingError, PartnerSilent, WrongStatus
+from bookings.core.versions import check_version
+from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.operations import (
-    best_effort,
     change_length,
     change_plan,
     request_log,
@@ -31,19 +30,19 @@ from bookings.operations.apply_change import (
     shown,
     write,
 )
+from bookings.operations.change_at_partner import ask_partner_to_change, quote_of_change
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import Beside, FreePlace, ReachesFurther, sweep_holds, under_locks
 from bookings.operations.quotas_under_lock import check_walk_ins
 from bookings.payments import booking_payments
-from bookings.rules import configuration, energy_slots, periods, quotes
+from bookings.rules import configuration, periods, quotes
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
-from bookings.rules.partner_prices import partners_quote
+from bookings.rules.energy_slots import EnergySlot
 from bookings.rules.power import Supply
 from bookings.search import availability
-from bookings.signals import partner_asked
 from depots.periods import Period
 
 
@@ -62,10 +61,10 @@ def change_booking(
     it until decided.
 
     `seen_version` is the version the asker looked at; None for one who asks without having looked. `seen_exactly`: nothing at
-    all may have happened since. When only the time
-    changes and its EVSE is not free then, another one of the same option is taken. A booking that charges can be given
-    another end, past its deadlines; giving time back waits for nobody. A change that is taken back at the old time and
-    EVSE has the old price again. Where something is paid or guaranteed first, what a dearer one costs more is secured with it.
+    all may have happened since. When only the time changes and its EVSE is not free then, another one of the same option is
+    taken. A booking that charges can be given another end, past its deadlines; giving time back waits for nobody. A change that
+    is taken back at the old time and EVSE has the old price again. Where something is paid or guaranteed first, what a dearer one
+    costs more is secured with it.
     Raises a BookingError, ChangedMeanwhile, LowerPower, PriceChanged, PaymentMissing and PaymentAwaited among them; the booking
     is as it was then.
     """
@@ -99,16 +98,11 @@ def foreseen(booking: Booking, request: ChangeRequest, *, actor: Actor, now: dat
     change, slot = change_length.planned(booking, request)
     if not booking.is_ours:
         change_plan.check(booking, change, ask.asker.by, at=booking.depot, now=now)
-        return Foreseen(change.period, _partners_quote(booking, change, ask.asker))
+        return Foreseen(change.period, quote_of_change(booking, change, ask.asker))
     known = configuration.current(booking.depot_id)
     evse_ids = change_plan.reach(booking, request, known) | {booking.evse_id or 0}
     ground = look(booking, change.period, evse_ids, now)
-    if slot is not None:
-        change.period = change_length.length_of_change(booking, request, change, slot, ground, ask.asker)
-    request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), known)
-    change_plan.check(booking, change, ask.asker.by, at=known.site, now=now)
-    check_hours_then(booking, change, known, ask.asker)
-    pool = change_plan.pool(booking, request, change, ask.asker.by, known)
+    _, pool = _settled(booking, request, change, slot, ground, ask.asker)
     place, supply = best_place(booking, change, pool, ground, ask.asker)
     return Foreseen(change.period, bid_for(booking, change, place, supply, ground, ask.asker).quote)
 
@@ -154,28 +148,17 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     asker = ask.asker
     if booking.status == BookingStatus.CHARGING and not ask.request.while_charging:
         raise WrongStatus(booking.status, "changed")
-    check_version(
-        booking,
-        ask.seen_version,
-        ask.request.aspects,
-        or_asked=not asker.is_fleet,
-        exactly=ask.seen_exactly,
-    )
+    aspects, or_asked = ask.request.aspects, not asker.is_fleet
+    check_version(booking, ask.seen_version, aspects, or_asked=or_asked, exactly=ask.seen_exactly)
     if asker.is_fleet:
         booking_payments.check_answered(booking)
     waiting = booking.pending_request
     request = _over_what_waits(waiting, ask)
     change, slot = change_length.planned(booking, request)
     if not booking.is_ours:
-        return _change_elsewhere(booking, request.lasting(change.period), change, waiting, asker)
+        return ask_partner_to_change(booking, request.lasting(change.period), change, waiting, asker)
     ground = _checked(booking, request, change, locked, asker.now)
-    if slot is not None:
-        change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
-        request = request.lasting(change.period)
-    request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), ground.configuration)
-    change_plan.check(booking, change, asker.by, at=ground.configuration.site, now=asker.now)
-    check_hours_then(booking, change, ground.configuration, asker)
-    pool = change_plan.pool(booking, request, change, asker.by, ground.configuration)
+    request, pool = _settled(booking, request, change, slot, ground, asker)
     if not _is_undecided(booking, waiting, asker.by):
         request_log.decline(booking, waiting, "Replaced by a later change.", actor=asker.actor, now=asker.now)
     given_up = _make_room(booking, change, locked, ground, asker.now)
@@ -202,20 +185,24 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     return booking
 
 
-def _change_elsewhere(
+def _settled(
     booking: Booking,
     request: ChangeRequest,
     change: PlannedChange,
-    waiting: BookingRequest | None,
+    slot: EnergySlot | None,
+    ground: ChangeGround,
     asker: Asker,
-) -> Booking:
-    """At a partner's depot it is asked for."""
-    change_plan.check(booking, change, asker.by, at=booking.depot, now=asker.now)
-    if booking.is_best_effort:
-        best_effort.take_elsewhere(booking.option_id, change.period, but=booking.pk)
-    quote = _partners_quote(booking, change, asker)
-    quotes.check_shown(request.shown_price, quote)
-    return _ask_partner(booking, request.asked(booking, change.tokens).to_json(), quote, waiting, asker)
+) -> tuple[ChangeRequest, list[Bay]]:
+    """The ask and its change with the period found that depends on what stands there (until it is charged, as far as a late truck
+    can slide), checked, and the EVSEs it may go to. Raises a BookingError."""
+    there = ground.configuration
+    if slot is not None:
+        change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
+        request = request.lasting(change.period)
+    request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), there)
+    change_plan.check(booking, change, asker.by, at=there.site, now=asker.now)
+    check_hours_then(booking, change, there, asker)
+    return request, change_plan.pool(booking, request, change, asker.by, there)
 
 
 def _is_beyond_credit(booking: Booking, bid: Bid, ground: ChangeGround, asker: Asker) -> bool:
@@ -381,37 +368,3 @@ def _keep_beside(
         booking, kind="change_requested", actor=asker.actor, at=asker.now, detail=detail, fields=["decide_until"]
     )  # fmt: skip
     calendars.mark_changed([evse.pk], at=asker.now)
-
-
-def _partners_quote(booking: Booking, change: PlannedChange, asker: Asker) -> dict[str, Any]:
-    """As `bid_for` at a depot of ours: another time, EVSE or power has a new price, of all of it."""
-    if Aspect.PLACE not in change.aspects(booking, change.evse):
-        return booking.quote
-    watts = change.power_w if change.power_w is not None else booking.promised_power_w
-    wh = energy_slots.energy_wh(change.energy_then(booking), change.vehicle)
-    return partners_quote(
-        booking.option, change.evse, change.period, power_w=watts, vehicle=change.vehicle, energy_wh=wh, at=asker.now,
-    )  # fmt: skip
-
-
-def _ask_partner(
-    booking: Booking,
-    asked: dict[str, Any],
-    quote: dict[str, Any],
-    waiting: BookingRequest | None,
-    asker: Asker,
-) -> Booking:
-    if waiting is not None and waiting.kind == BookingRequest.Kind.CANCEL:
-        raise PartnerSilent("The partner has been asked to cancel it and has not answered yet.")
-    actor, now = asker.actor, asker.now
-    request_log.decline(booking, waiting, "Replaced by a later change.", actor=actor, now=now)
-    detail = {"by": Booking.Side.FLEET, "groups": sorted(groups_of(asked)), "after": asked}
-    if quote != booking.quote:
-        detail["after"] = {**asked, "price": quotes.brief(quote)}
-        asked |= {"quote": quote, "price": quotes.brief(quote)}
-    request = request_log.log(
-        booking, BookingRequest.Kind.CHANGE, asked, accepted=False, actor=actor, now=now
-    )
-    lifecycle.record(booking, kind="change_requested", actor=actor, at=now, detail=detail)
-    partner_asked.send(sender=BookingRequest, request=request, at=now)
-    return booking

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bookings.operations.slot_request import SlotRequest
-from bookings.search.offers import SlotSearch
+from bookings.search.slots import SlotSearch
 from bookings.search.trip_plan import TripPlan
 from depots.models import Evse
 

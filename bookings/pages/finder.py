@@ -19,7 +19,8 @@ from bookings.pages.partner_notes import PartnerNote, PartnerNotes
 from bookings.pages.slot_payments import SlotPayments
 from bookings.pages.slot_rows import SlotRow, SlotRows, address
 from bookings.pages.strips import Strips
-from bookings.search.offers import SlotOffer, SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.models import Depot
 from depots.periods import Period, spanning
 from depots.standards import amenities_at

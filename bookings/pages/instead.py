@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from bookings.models import Booking, BookingStatus
 from bookings.pages import wording
-from bookings.search.offers import SlotOffer, SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.periods import Period
 from depots.wall_clock import local_text
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bookings.models import TariffVersion
 from bookings.pages import wording
-from bookings.search.offers import SlotOffer
+from bookings.search.slots import SlotOffer
 from depots.models import Depot, Evse
 from depots.periods import Period
 

@@ -11,7 +11,7 @@ from bookings.models import PaymentTerms, PrepaidBalance
 from bookings.pages.wording import local
 from bookings.payments.providers import PREPAID, asks_before, label_of
 from bookings.rules.quotes import Quote
-from bookings.search.offers import SlotOffer, SlotSearch
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.templatetags.berth import duration, money
 
 

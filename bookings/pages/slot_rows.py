@@ -33,7 +33,7 @@ from bookings.pages.strips import Strips
 from bookings.rules.configuration import Bay
 from bookings.rules.quotes import Quote
 from bookings.search import trouble
-from bookings.search.offers import SlotOffer, SlotSearch
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.models import Depot, Evse
 from depots.periods import Period
 from depots.queries import is_online

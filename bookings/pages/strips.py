@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bookings.models import BookingStatus, Occupancy, OfferedSlot
-from bookings.search.offers import SlotOffer, SlotSearch
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.models import Depot
 from depots.periods import Period, gaps, spanning, united
 

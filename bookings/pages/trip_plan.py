@@ -17,8 +17,8 @@ from bookings.pages.forms.trips import TripForm
 from bookings.pages.slot_payments import SlotPayments
 from bookings.rules.driving_times import DRIVING_PERIOD, least_time
 from bookings.search.along_route import OnTheWay, depots_on_the_way
-from bookings.search.offers import SlotOffer
 from bookings.search.routing import Route
+from bookings.search.slots import SlotOffer
 from bookings.search.trip_plan import NoPlan, ProposedStop, Trip, TripPlan, plan_trip
 from bookings.search.where import Where
 from depots.templatetags.berth import money

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from bookings.rules.driving_times import RESTED, Duty, least_time
 from bookings.search import availability
 from bookings.search.bookable import bookable_depots
-from bookings.search.offers import SlotOffer, SlotSearch, find_slots
+from bookings.search.offers import find_slots
 from bookings.search.routing import Route
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.models import Depot, Organisation
 from depots.periods import Period
 

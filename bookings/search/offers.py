@@ -2,133 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import Prefetch
 
-from bookings.errors import NO_ROOM, BookingError, DoesNotFit, NotAligned, SlotTaken
-from bookings.models import BookingOption, OfferedSlot, PaymentTerms, Trailer, Vehicle
-from bookings.rules import configuration, fit, guest_hours, periods, quotes
-from bookings.rules.allowance import UNBOUND, Allowance
-from bookings.rules.charging_duration import Charging, EnergyAsked
-from bookings.rules.configuration import Bay, Configuration, Site
-from bookings.rules.energy_slots import EnergySlot, partners_slot
+from bookings.errors import NO_ROOM, BookingError, DoesNotFit, SlotTaken
+from bookings.models import BookingOption, PaymentTerms
+from bookings.rules import configuration, fit, periods, quotes
+from bookings.rules.allowance import Allowance
+from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.fit import Needs
-from bookings.rules.partner_prices import PartnerPrices, partners_power_w
 from bookings.rules.power import Supply
 from bookings.rules.quotes import Quote
-from bookings.rules.reservations import kept_before
-from bookings.rules.terms import LONGEST_BOOKING, Terms
-from bookings.search import availability, told_slots, trouble
+from bookings.rules.terms import Terms
+from bookings.search import availability, trouble
 from bookings.search.allotments import Allotments
-from bookings.search.asked_elsewhere import asked_elsewhere
-from bookings.search.bookable import bookable_depots, evses_with_bays, live_evses, terms_by_option
-from bookings.search.told_evses import free_now, is_told, told_evses
-from depots.geography import Circle
-from depots.models import Depot, Evse, Organisation
-from depots.periods import Period, gaps, spanning, united
-
-
-@dataclass(frozen=True)
-class SlotSearch:
-    """What is looked for, by whom. `periods` is one period, or one for each time zone whose depots are meant.
-
-    Everywhere, at one depot, or `near` a point; `among` has all that are open to the fleet where they were read already
-    (bookable_depots). `needs` default to those of the vehicle with its trailer; `min_power_w` is the least that must be
-    possible to wish for. With `energy` only the starts of `periods` count: each slot is as long as charging it takes there.
-    `fitting_only` leaves out what does not fit or is too weak instead of saying so: for a search
-    over many depots, where it is most of what there is. `with_live` also tells what chargers say where no slot begins soon.
-    `is_refused`: a partner has just said no to this period, so that the nearest of its free time is another.
-    `at_depots` has a period of its own for each depot, by its id; others are not meant then, and `periods` spans them all.
-    With `patience` an offer is the earliest slot of that length, rounded up to the step, that begins no sooner than the period
-    and at most so much later (a day at most); it says so by its own period. `every_option` also shows an EVSE under each option
-    that names it, not only under its own.
-    """
-
-    fleet: Organisation
-    periods: Period | Mapping[str, Period]
-    now: datetime
-    depot: Depot | None = None
-    near: Circle | None = None
-    among: Sequence[Depot] | None = None
-    vehicle: Vehicle | None = None
-    trailer: Trailer | None = None
-    needs: Needs | None = None
-    min_power_w: int | None = None
-    energy: EnergyAsked | None = None
-    fitting_only: bool = False
-    with_live: bool = False
-    is_refused: bool = False
-    at_depots: Mapping[int, Period] | None = None
-    patience: timedelta | None = None
-    every_option: bool = False
-
-    @cached_property
-    def wanted(self) -> Needs:
-        return self.needs or Needs.of(self.vehicle, self.trailer)
-
-    @cached_property
-    def charging(self) -> Charging | None:
-        """Raises EnergyImpossible."""
-        return Charging.of(self.energy, self.vehicle) if self.energy else None
-
-    @property
-    def energy_wh(self) -> int | None:
-        return self.charging.energy_wh if self.charging is not None else None
-
-    def energy_slot(self, period: Period, terms: Terms, depot: Depot | Site) -> EnergySlot | None:
-        """The slot whose end is to be found; None where it is given."""
-        if self.charging is None:
-            return None
-        return EnergySlot(self.charging, period.starts_at, terms, depot)
-
-    def period_at(self, depot: Depot) -> Period | None:
-        """The period on this depot's wall clock; None where the search is not about it or its time zone."""
-        if self.at_depots is not None:
-            return self.at_depots.get(depot.pk)
-        return self.periods if isinstance(self.periods, Period) else self.periods.get(depot.time_zone)
-
-
-@dataclass(frozen=True)
-class SlotOffer:
-    """One EVSE of an option in the searched period: bookable as shown, or `refusal` says why not (and what is nearest).
-
-    `evse` is what is configured; None at a partner that assigns it later. `is_hint` marks a partner's calendar: only its
-    answer is binding. `live` is the EVSE with what its charger or its network tells, where the search read it; `free_now` how
-    many of those that a partner may assign are free now, and of how many; `trouble` says what stands in the way there now, if the
-    period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
-    if any are. `most_w` is what may be wished, where it is free. `nearest` of a hint that looks free is on the step that the
-    calendar tells: the period itself, or one beside it.
-    """
-
-    option: BookingOption
-    evse: Evse | Bay | None
-    period: Period
-    terms: Terms
-    power_w: int
-    quote: Quote | None
-    refusal: BookingError | None = None
-    nearest: Period | None = None
-    is_hint: bool = False
-    live: Evse | None = None
-    free_now: tuple[int, int] | None = None
-    trouble: str = ""
-    payment_terms: PaymentTerms | None = None
-    most_w: int | None = None
-
-    @property
-    def is_free(self) -> bool:
-        return self.refusal is None
-
-    @property
-    def is_best_effort(self) -> bool:
-        """At a partner that keeps no bookings: nothing is known of its free time."""
-        return self.is_hint and self.option.is_best_effort
+from bookings.search.bookable import bookable_depots, live_evses
+from bookings.search.partner_offers import partner_offers
+from bookings.search.slots import SlotOffer, SlotSearch, against_terms
+from depots.models import Depot, Evse
+from depots.periods import Period, spanning
 
 
 def find_slots(search: SlotSearch) -> list[SlotOffer]:
@@ -139,7 +34,7 @@ def find_slots(search: SlotSearch) -> list[SlotOffer]:
     """
     depots = _depots(search)
     own = _OwnOffers(search, [depot for depot in depots if not depot.is_mirror])
-    hints = _hints(search, [depot for depot in depots if depot.is_mirror])
+    hints = partner_offers(search, [depot for depot in depots if depot.is_mirror])
     return sorted([*own.offers(), *hints], key=lambda offer: rank(offer, search.wanted))
 
 
@@ -291,7 +186,7 @@ class _OwnOffers:
         """The same for all EVSEs of a depot that are booked under the same terms in the same time."""
         key, allowance = (one.evse.depot.pk, terms, one.period), self._allowance(one)
         if key not in self._refusals:
-            found = _against_terms(terms, one.evse.depot, one.period, allowance, now=self._search.now)
+            found = against_terms(terms, one.evse.depot, one.period, allowance, now=self._search.now)
             self._refusals[key] = found
         return self._refusals[key]
 
@@ -370,140 +265,6 @@ def _candidate(
 
 def _will_do(search: SlotSearch, evse: Bay) -> bool:
     return evse.max_power_w >= (search.min_power_w or 0) and not fit.misfits(search.wanted, evse)
-
-
-def _hints(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
-    """What partners' calendars tell."""
-    asked = spanning(period for depot in depots if (period := search.period_at(depot)))
-    if asked is None:
-        return []
-    rows = BookingOption.objects.filter(depot__in=depots, is_withdrawn=False).order_by("pk")
-    options = list(rows.prefetch_related(Prefetch("evses", evses_with_bays())))
-    by_depot = {depot.pk: depot for depot in depots}
-    for option in options:
-        option.depot = by_depot[option.depot_id]
-    terms = terms_by_option(options, search.fleet, now=search.now)
-    slots: dict[int, list[OfferedSlot]] = {option.pk: [] for option in options}
-    longest = LONGEST_BOOKING if search.energy else availability.FAR
-    around = asked.widened(availability.FAR, longest + (search.patience or timedelta()))
-    for slot in OfferedSlot.objects.filter(option__in=slots, period__overlap=around):
-        slots[slot.option_id].append(slot)
-    prices, told = PartnerPrices(by_depot), told_evses(options)
-    soonest = asked.widened(after=search.patience or timedelta())
-    taken = asked_elsewhere([option.pk for option in options if option.is_best_effort], soonest)
-    hints = [
-        _hint(search, option, terms[option.pk], slots[option.pk], prices, taken.get(option.pk, ()), told)
-        for option in options
-    ]
-    return [hint for hint in hints if not (search.fitting_only and isinstance(hint.refusal, DoesNotFit))]
-
-
-def _hint(
-    search: SlotSearch,
-    option: BookingOption,
-    terms: Terms,
-    slots: Collection[OfferedSlot],
-    prices: PartnerPrices,
-    taken: Collection[Period],
-    told: Mapping[int, Sequence[Evse]],
-) -> SlotOffer:
-    evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
-    assert period is not None  # options of other zones were left out
-    free = united([s.period for s in slots])
-    if search.patience is not None:
-        period = _earliest_told(free, period, terms, search.patience, now=search.now)
-    period, too_slow = _told_length(search, period, terms, option.depot, evse, slots)
-    touched = [s for s in slots if s.period.overlaps(period)]
-    nearest = _nearest_told(search, free, period, terms, option.depot)
-    refusal: BookingError | None = None
-    if evse is not None and (misfits := fit.misfits(search.wanted, evse)):
-        refusal = DoesNotFit(fit.sentence(misfits))
-    elif any(span.overlaps(period) for span in taken):
-        refusal = SlotTaken("This EVSE is asked for already then.")
-    elif not any(span.covers(period) for span in free):
-        refusal = SlotTaken("The partner shows no free time for this slot.", nearest=nearest)
-    else:
-        refusal = _against_terms(terms, option.depot, period, now=search.now) or too_slow
-        refusal = refusal or _off_step(free, period, terms, option.depot, nearest)
-    watts = partners_power_w(search.wanted, evse, [slot.max_power_w for slot in touched])
-    held = prices.held(option.pk, evse.pk if evse else None, at=search.now)
-    kept = kept_before(period.starts_at, now=search.now) if option.is_best_effort else None
-    quote = quotes.quoted(
-        held, period, option.depot.zone, power_w=watts, vehicle=search.vehicle, energy_wh=search.energy_wh, reserved=kept,
-    )  # fmt: skip
-    live = evse if evse is not None and is_told(evse) else None
-    return SlotOffer(
-        option, evse, period, terms, watts, quote, refusal, refusal.nearest if refusal else nearest, is_hint=True,
-        live=live, free_now=free_now(told[option.pk]) if told.get(option.pk) else None,
-        trouble=trouble.trouble_of(live, period, now=search.now),
-        most_w=min((slot.max_power_w for slot in touched if slot.max_power_w), default=None),
-    )  # fmt: skip
-
-
-def _earliest_told(
-    free: Collection[Period], period: Period, terms: Terms, patience: timedelta, *, now: datetime
-) -> Period:
-    """The first time that can be asked for, on the steps of the calendar; where there is none in time, as it is asked for."""
-    step = timedelta(minutes=terms.slot_step_min)
-    found = told_slots.nearest_told(free, period, step, now=max(now, period.starts_at))
-    return found if found and found.starts_at - period.starts_at <= patience else period
-
-
-def _told_length(
-    search: SlotSearch,
-    period: Period,
-    terms: Terms,
-    depot: Depot,
-    evse: Evse | None,
-    slots: Collection[OfferedSlot],
-) -> tuple[Period, BookingError | None]:
-    """As long as charging takes with what its EVSE gives and its calendar tells; else the least there is, and why."""
-    slot = search.energy_slot(period, terms, depot)
-    if slot is None:
-        return period, None
-    try:
-        return partners_slot(slot, search.wanted, evse, slots)[0], None
-    except BookingError as refusal:
-        return slot.least, refusal
-
-
-def _off_step(
-    free: Collection[Period], period: Period, terms: Terms, depot: Depot, nearest: Period | None
-) -> BookingError | None:
-    """A partner refuses what is not on its step, which counts from where its free time begins; some mean the wall clock's."""
-    step = terms.slot_step_min
-    begin = told_slots.begin_of_steps(free, period, timedelta(minutes=step))
-    if begin is None or all(
-        periods.is_aligned(end, step, depot) for end in (period.starts_at, period.ends_at)
-    ):
-        return None
-    is_on_clock = periods.is_aligned(begin, step, depot)
-    since = "" if is_on_clock else f", counted from {begin.astimezone(depot.zone):%H:%M}"
-    return NotAligned(f"Slots there begin and end every {step} minutes{since}.", nearest=nearest)
-
-
-def _nearest_told(
-    search: SlotSearch, free: Collection[Period], period: Period, terms: Terms, depot: Depot
-) -> Period | None:
-    step, now = timedelta(minutes=terms.slot_step_min), search.now
-    nearest = told_slots.nearest_told(free, period, step, now=now)
-    if search.is_refused and nearest == period:
-        beside = [part for span in free for part in gaps(span, [period])]
-        nearest = told_slots.nearest_told(beside, period, step, now=now)
-    is_possible = nearest is not None and _against_terms(terms, depot, nearest, now=now) is None
-    return nearest if is_possible else None
-
-
-def _against_terms(
-    terms: Terms, depot: Depot | Site, period: Period, allowance: Allowance = UNBOUND, *, now: datetime
-) -> BookingError | None:
-    try:
-        periods.check_period(terms, depot, period, now=now)
-        if isinstance(depot, Site):
-            guest_hours.check_hours(allowance, terms, depot, period, now=now)
-    except BookingError as refusal:
-        return refusal
-    return None
 
 
 def _fit(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:

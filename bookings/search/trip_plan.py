@@ -15,7 +15,7 @@ from typing import NamedTuple
 from bookings.rules.driving_times import FULL_BREAK, NONE, Breaks, Duty, least_time, next_break
 from bookings.rules.vehicle_range import EnergyUse
 from bookings.search.along_route import Journey, OnTheWay, depots_on_the_way, find_slots_along
-from bookings.search.offers import SlotOffer, SlotSearch
+from bookings.search.slots import SlotOffer, SlotSearch
 
 MOST_STOPS = 12
 # Looked at where more lie on the way: those beside it go last.

@@ -25,7 +25,7 @@ from bookings.pages.forms.finder_place import PlaceFields
 from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.bookable import bookable_depots, bookable_options
-from bookings.search.offers import SlotSearch
+from bookings.search.slots import SlotSearch
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, in_zone, local_text

@@ -17,8 +17,8 @@ from bookings.rules.periods import LATE_TOLERANCE
 from bookings.rules.vehicle_range import EnergyUse, usual_wh_per_km
 from bookings.search.along_route import MOST_CORRIDOR_KM, USUAL_CORRIDOR_KM, USUAL_SPEED_KMH, Journey
 from bookings.search.bookable import bookable_depots
-from bookings.search.offers import SlotSearch
 from bookings.search.routing import MOST_VIAS, route_through
+from bookings.search.slots import SlotSearch
 from bookings.search.trip_plan import Trip
 from bookings.search.where import Where, place_meant
 from depots.gazetteer import MOST_LETTERS

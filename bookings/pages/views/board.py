@@ -34,7 +34,8 @@ from bookings.rules.content_version import seen_version
 from bookings.rules.own_slots import note_going_on
 from bookings.rules.session_targets import session_of
 from bookings.search.next_bay import rest_period
-from bookings.search.offers import SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotSearch
 from depots.models import Depot
 from depots.pages import done, respond
 

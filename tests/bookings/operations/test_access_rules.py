@@ -13,7 +13,8 @@ from bookings.core import calendars
 from bookings.models import Booking, BookingOption
 from bookings.rules import configuration
 from bookings.search import availability
-from bookings.search.offers import SlotOffer, SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.models import Agreement, Depot, Evse, Organisation
 from depots.periods import Period
 from roaming import published

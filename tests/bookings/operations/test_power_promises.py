@@ -334,7 +334,8 @@ def test_a_closed_evse_keeps_its_least_so_that_it_can_open_again(evses):
 
 
 def test_the_finder_shows_what_is_then_promised(evses, fleet):
-    from bookings.search.offers import SlotSearch, find_slots
+    from bookings.search.offers import find_slots
+    from bookings.search.slots import SlotSearch
 
     book(evses[0], slot(10, 11), power_kw=300)
     vehicle = make_vehicle(fleet, max_power_w=None)

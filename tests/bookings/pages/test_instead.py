@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 
 from bookings.models import Booking, BookingOption, BookingStatus, OfferedSlot, Vehicle
-from bookings.search.offers import SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotSearch
 from bookings.search.told_slots import nearest_told
 from depots.models import Membership
 from tests.bookings.people import client_of

@@ -15,8 +15,9 @@ from pytest_django import Settings
 from bookings.rules.fit import Needs
 from bookings.search import routing
 from bookings.search.along_route import Journey, depots_on_the_way, find_slots_along
-from bookings.search.offers import SlotSearch, find_slots
+from bookings.search.offers import find_slots
 from bookings.search.routing import ROAD_FACTOR, RoutedWay, great_circles, route_through
+from bookings.search.slots import SlotSearch
 from depots.models import Depot
 from depots.periods import Period
 from depots.routes import Point

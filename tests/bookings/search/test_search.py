@@ -15,7 +15,8 @@ from bookings.models import Booking, BookingOption, BookingStatus, Occupancy
 from bookings.rules.fit import Needs
 from bookings.search.availability import free_in, free_periods
 from bookings.search.bookable import bookable_depots, bookable_options
-from bookings.search.offers import SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotSearch
 from depots.geography import Circle
 from depots.models import Agreement, Depot, Evse, Organisation
 from depots.periods import Period, gaps

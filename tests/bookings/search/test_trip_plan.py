@@ -14,8 +14,8 @@ from bookings.operations.proposed_stops import slot_requests
 from bookings.rules.driving_times import Breaks, Duty
 from bookings.rules.vehicle_range import EnergyUse
 from bookings.search.along_route import Journey
-from bookings.search.offers import SlotSearch
 from bookings.search.routing import Route
+from bookings.search.slots import SlotSearch
 from bookings.search.trip_plan import NoPlan, Trip, TripPlan, plan_trip
 from depots.models import Depot
 from depots.routes import Line, Point

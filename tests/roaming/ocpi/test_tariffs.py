@@ -10,7 +10,8 @@ import time_machine
 
 from bookings.models import BookingOption, Tariff, TariffBinding
 from bookings.pricing.tariff_content import ElementUse
-from bookings.search.offers import SlotOffer, SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotOffer, SlotSearch
 from depots.models import Depot, Evse
 from depots.periods import Period
 from roaming.mirror import partner_tariffs

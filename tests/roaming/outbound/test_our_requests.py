@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from bookings.models import Booking, BookingOption
 from bookings.operations import cancel_booking
-from bookings.search.offers import SlotSearch, find_slots
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotSearch
 from depots.models import Depot, Evse, Organisation
 from roaming import registration
 from roaming.models import Delivery, Partner, PartnerObject
