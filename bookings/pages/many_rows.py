@@ -23,6 +23,7 @@ from bookings.rules import quotes
 from bookings.search.bookable import bookable_options
 from depots.models import Organisation
 from depots.periods import Period
+from depots.templatetags.berth import money
 from depots.wall_clock import MomentUnclear, in_zone
 
 # The columns as the page calls them.
@@ -149,7 +150,7 @@ def shown(row: ManyRow, outcome: ManyOutcome | None) -> ShownRow:
     return ShownRow(
         row.number, row.line, "warning" if is_asked else "success",
         f"{'To be asked for: ' if is_asked else ''}{place}, {_span(booking.period, zone)}",
-        price=f"{price['total']} {price['currency']}" if price else "",
+        price=money(price["total"], price["currency"]) if price else "",
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_a_table_is_shown_with_place_and_price_and_booked_by_one_click(desk):
 
     assert page.status_code == 200
     assert levels(html) == ["success", "success"]
-    assert html.count("60.00 EUR") == 2
+    assert html.count("€60.00") == 2
     assert Booking.objects.count() == 0
 
     form = sent_again(html)
