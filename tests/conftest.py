@@ -11,6 +11,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 from pytest_django import DjangoDbBlocker
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -18,6 +20,10 @@ from tests.emptying import empty_what_was_written
 from tests.migrated import migrated_database
 from tests.serving import BerthServer, SharedServers
 from tests.static_files import add_found_files
+
+# No test is about how fast this machine is: an example that takes long fails nothing.
+examples.register_profile("berth", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("berth")
 
 
 def pytest_configure(config: pytest.Config) -> None:
