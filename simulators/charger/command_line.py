@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from simulators.charger.day import ChargerDay
 from simulators.charger.day_run import run_days, write_summary
 from simulators.charger.day_script import DayScript, read_day
 from simulators.charger.options import PROTOCOLS, ChargerOptions
-from simulators.charger.simulation import simulate
+from simulators.charger.simulation import SHOWS_UP, simulate
 
 T = TypeVar("T")
 
@@ -41,11 +41,26 @@ def add_arguments(parser: ArgumentParser, *, url: str, file: str) -> None:
     parser.add_argument("--protocol", choices=PROTOCOLS, default="ocpp1.6")
     parser.add_argument("--evses", type=int, default=1, help="how many it has (default: 1)")
     parser.add_argument("--seed", type=int, default=1, help="other seeds bring other trucks")
+    parser.add_argument(
+        "--shows-up",
+        type=share,
+        default=SHOWS_UP,
+        metavar="SHARE",
+        help=f"of the reservations a truck comes for so many, 0 for none, 1 for all (default: {SHOWS_UP})",
+    )
     parser.add_argument("--count", type=int, help="simulate so many: IDENTITY-1, IDENTITY-2 and so on")
     parser.add_argument("--per-second", type=float, default=200, help="of them come a second (default: 200)")
     parser.add_argument("--script", type=Path, help="run the scripted day of this file")
     parser.add_argument("--speed", type=float, default=1, help="how much faster than ours its clock goes")
     parser.add_argument("--summary", type=Path, help="where to write what each truck got (default: print it)")
+
+
+def share(text: str) -> float:
+    """From 0 to 1. Raises ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise ArgumentTypeError(f"{text} is no share from 0 to 1")
 
 
 def chargers(options: Namespace, *, url: str, file: Path) -> list[SimulatedCharger]:
@@ -62,7 +77,7 @@ def chargers(options: Namespace, *, url: str, file: Path) -> list[SimulatedCharg
 def run(made: list[SimulatedCharger], options: Namespace) -> None:
     """Simulate until SIGTERM or Ctrl-C."""
     per_second = options.per_second if options.count else 0
-    _run_until_signalled(simulate(made, seed=options.seed, per_second=per_second))
+    _run_until_signalled(simulate(made, seed=options.seed, per_second=per_second, shows_up=options.shows_up))
 
 
 def run_script(options: Namespace, *, url: str) -> None:

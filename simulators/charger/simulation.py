@@ -30,10 +30,12 @@ LONGEST_BACK_OFF_S = 30
 
 @dataclass
 class Simulation:
-    """Runs one charger until it is cancelled. The same `random` makes the same trucks."""
+    """Runs one charger until it is cancelled. The same `random` makes the same trucks; they come for this share of the
+    reservations."""
 
     charger: SimulatedCharger
     random: Random
+    shows_up: float = SHOWS_UP
     _trucks: dict[int, Truck | None] = field(default_factory=dict)
     _charging: dict[str, Truck] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ class Simulation:
         now = self.charger.clock()
         left = max(timedelta(), reservation.expires_at - now)
         is_card = reservation.token.uid != reservation.group
-        if not is_card or self.random.random() > SHOWS_UP:
+        if not is_card or self.random.random() >= self.shows_up:
             return None
         return Truck(
             comes_at=now + left * self.random.uniform(0.15, 0.75),
@@ -127,12 +129,17 @@ class Simulation:
             await self.charger.charge(evse, timedelta(), power_w=truck.power_w(soc))
 
 
-async def simulate(chargers: list[SimulatedCharger], *, seed: int, per_second: float = 0) -> None:
+async def simulate(
+    chargers: list[SimulatedCharger], *, seed: int, per_second: float = 0, shows_up: float = SHOWS_UP
+) -> None:
     """Run many chargers until cancelled. Trucks depend on the seed and the charger's identity alone.
 
     `per_second` says how many come a second; 0: all at once.
     """
-    simulations = [Simulation(charger, Random(f"{seed} {charger.identity}")) for charger in chargers]  # noqa: S311
+    simulations = [
+        Simulation(charger, Random(f"{seed} {charger.identity}"), shows_up)  # noqa: S311
+        for charger in chargers
+    ]
     try:
         async with asyncio.TaskGroup() as group:
             for simulation in simulations:

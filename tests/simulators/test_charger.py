@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,14 @@ import pytest
 from websockets.asyncio.server import serve
 
 from depots.ocpp.wire import CallRefused, CallUnanswered, Wire
-from simulators.charger import ChargerOptions, IdToken, Reservation, SimulatedCharger, SimulatedEvse
+from simulators.charger import (
+    ChargerOptions,
+    IdToken,
+    Reservation,
+    SimulatedCharger,
+    SimulatedEvse,
+    command_line,
+)
 from simulators.charger.behaviour import HONEST, Behaviour
 from simulators.charger.charging_profiles import ChargingPeriod, ChargingProfile
 from simulators.charger.network_profiles import PRIORITY
@@ -562,6 +570,33 @@ def test_one_truck_in_ten_stays_away(clock: Clock):
             return [action for action, _ in csms.said]
 
     assert "StartTransaction" not in asyncio.run(visit())
+
+
+@pytest.mark.parametrize(("shows_up", "comes"), [(0, False), (1, True)])
+def test_of_the_reservations_a_truck_comes_for_the_share_that_is_told(
+    shows_up: float, comes: bool, clock: Clock
+):
+    async def visit(seed: int) -> bool:
+        async with connected("ocpp1.6", clock) as (csms, charger):
+            life = Simulation(charger, Random(seed), shows_up)
+            charger.station.reserve(wish())
+            for _ in range(90):
+                clock.now += timedelta(minutes=1)
+                await life.tick(timedelta(minutes=1))
+            clock.now = NOW
+            return "StartTransaction" in [action for action, _ in csms.said]
+
+    assert {asyncio.run(visit(seed)) for seed in range(12)} == {comes}
+
+
+@pytest.mark.parametrize("told", ["1.1", "-0.1", "nan", "some"])
+def test_a_share_of_trucks_is_from_0_to_1(told: str, capsys: pytest.CaptureFixture[str]):
+    parser = ArgumentParser()
+    command_line.add_arguments(parser, url="", file="")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--shows-up", told])
+
+    assert f"{told} is no share from 0 to 1" in capsys.readouterr().err
 
 
 def test_a_restart_takes_up_the_network_profile_that_is_first(clock: Clock):
