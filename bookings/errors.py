@@ -15,7 +15,7 @@ from depots.periods import Period
 
 if TYPE_CHECKING:
     from bookings.core.versions import ChangeSince
-    from bookings.operations.book_many import ManyOutcome
+    from bookings.operations.many_wishes import ManyOutcome
     from bookings.pricing.tariff_checks import TariffFault
 
 
@@ -278,7 +278,7 @@ class CancelTooLate(BookingError):
 
 class Conflicts(BookingError):
     """Of many that were to be booked together some are refused, so none was. `outcomes` has what each came to
-    (bookings.operations.book_many)."""
+    (bookings.operations.many_wishes)."""
 
     code = "conflicts"
 
@@ -286,6 +286,11 @@ class Conflicts(BookingError):
         refused = sum(outcome.refusal is not None for outcome in outcomes)
         super().__init__(f"{refused} of {len(outcomes)} cannot be booked, so none was.")
         self.outcomes = tuple(outcomes)
+
+
+class TooManyAtOnce(BookingError):
+    code = "too_many_at_once"
+    field = "bookings"
 
 
 class NothingToChange(BookingError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,8 +12,8 @@ from pydantic import Field
 from bookings.api.authentication import Caller
 from bookings.api.fields import Body, Kilowatts, Moment, Name, Plate, watts
 from bookings.api.problems import Invalid
-from bookings.errors import EndsBeforeStart, EvseUnknown, OptionUnknown, VehicleUnknown
-from bookings.models import BookingOption, Token, Vehicle
+from bookings.errors import EndsBeforeStart, EvseUnknown, OptionUnknown, TrailerUnknown, VehicleUnknown
+from bookings.models import BookingOption, Token, Trailer, Vehicle
 from bookings.operations import ChangeRequest, SlotRequest
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import MOST_TOKENS, TokenName
@@ -38,6 +40,7 @@ class NewBooking(Body):
 
     option: Name
     vehicle: Plate
+    trailer: Plate | None = Field(None, description="what the vehicle brings")
     starts_at: Moment
     ends_at: Moment | None = Field(
         None, description="may be missing where energy_kwh is given: then it is found"
@@ -68,17 +71,39 @@ class BookingChange(Body):
     tokens: Tokens = Field(default=None)  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Named:
+    """What a body names, found."""
+
+    option: BookingOption
+    vehicle: Vehicle
+    trailer: Trailer | None
+    tokens: list[TokenName] | None
+
+
 def slot_request(caller: Caller, asked: NewBooking) -> SlotRequest:
-    """Raises OptionUnknown, EvseUnknown, VehicleUnknown, EndsBeforeStart, EnergyImpossible; Invalid where the end is missing."""
+    """Raises OptionUnknown, EvseUnknown, VehicleUnknown, TrailerUnknown, EndsBeforeStart, EnergyImpossible; Invalid where the end
+    is missing."""
     fleet = caller.organisation
-    option = _option(caller, asked.option, asked.depot)
+    named = Named(
+        _option(caller, asked.option, asked.depot),
+        vehicle_called(fleet, asked.vehicle),
+        trailer_called(fleet, asked.trailer) if asked.trailer is not None else None,
+        tokens_called(fleet, asked.tokens),
+    )
+    return request_for(fleet, asked, named)
+
+
+def request_for(fleet: Organisation, asked: NewBooking, named: Named) -> SlotRequest:
+    """Raises EvseUnknown, EndsBeforeStart, EnergyImpossible; Invalid where the end is missing."""
     wanted: dict[str, Any] = {
         "fleet": fleet,
-        "option": option,
-        "vehicle": vehicle_called(fleet, asked.vehicle),
-        "evse": _evse(option, asked.evse),
+        "option": named.option,
+        "vehicle": named.vehicle,
+        "trailer": named.trailer,
+        "evse": _evse(named.option, asked.evse),
         "power_w": watts(asked.power_kw),
-        "tokens": tokens_called(fleet, asked.tokens),
+        "tokens": named.tokens,
         "shown_price": asked.price.model_dump() if asked.price is not None else None,
     }
     energy = EnergyAsked(energy_wh=watts(asked.energy_kwh), soc_from=asked.soc_from, soc_to=asked.soc_to)
@@ -122,6 +147,14 @@ def vehicle_called(fleet: Organisation, plate: str) -> Vehicle:
     return found
 
 
+def trailer_called(fleet: Organisation, plate: str) -> Trailer:
+    """The same of a trailer. Raises TrailerUnknown."""
+    found = Trailer.objects.filter(fleet=fleet, plate_key=plate, is_retired=False).first()
+    if found is None:
+        raise TrailerUnknown(f"{fleet} has no trailer {plate}.")
+    return found
+
+
 def _option(caller: Caller, code: str, depot: str | None) -> BookingOption:
     """Raises OptionUnknown."""
     if depot is None:
@@ -147,12 +180,16 @@ def tokens_called(fleet: Organisation, uids: list[str] | None) -> list[TokenName
     """Tokens as the fleet keeps them; one that it has not is refused with the booking."""
     if uids is None:
         return None
+    kept = kept_tokens(fleet, uids)
+    return [token_called(uid, kept) for uid in uids]
+
+
+def kept_tokens(fleet: Organisation, uids: Iterable[str]) -> list[Token]:
     forms = {form for uid in uids for form in spellings(uid)}
-    kept = list(Token.objects.filter(fleet=fleet, uid__card__in=forms).order_by("type", "pk"))
-    return [_token(uid, kept) for uid in uids]
+    return list(Token.objects.filter(fleet=fleet, uid__card__in=forms).order_by("type", "pk"))
 
 
-def _token(uid: str, kept: list[Token]) -> TokenName:
+def token_called(uid: str, kept: Sequence[Token]) -> TokenName:
     for token in kept:
         if is_same(uid, token.type, token.uid, token.type):
             return TokenName(token.uid, token.type, contract_id=token.contract_id)

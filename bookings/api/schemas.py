@@ -67,6 +67,24 @@ class WholeBooking(BookingObject):
     events: list[dict[str, Any]]
 
 
+class ProposedBooking(BookingObject):
+    """Of a dry run there is no id, and no reference."""
+
+    id: int | None  # type: ignore[assignment]
+    reference: str | None  # type: ignore[assignment]
+
+
+class BatchItem(BaseModel):
+    booking: ProposedBooking | None
+    code: str | None = Field(description="why it is refused")
+    detail: str | None
+    nearest: NearestPeriod | None
+
+
+class BatchAnswer(BaseModel):
+    items: list[BatchItem]
+
+
 class DepotOption(BaseModel):
     id: str
     evses: list[str] = Field(description="uids")

@@ -1,83 +1,46 @@
-"""Many bookings at once: planned jointly under the locks of their depots, and booked, all or what fits.
+"""Many bookings at once: planned jointly without a lock, then booked in one transaction, all or what fits.
 
 A dry run is the same transaction, taken back: what it shows is what would have been booked.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 
 from bookings.actors import Actor
 from bookings.core import calendars, occupancy
 from bookings.core.locking import lock_depot, lock_ids
-from bookings.errors import BookingError, ChangedMeanwhile, Conflicts
+from bookings.errors import BookingError, ChangedMeanwhile, Conflicts, TooManyAtOnce
 from bookings.models import Booking
 from bookings.operations.book import request_booking
-from bookings.operations.places import candidates
+from bookings.operations.many_plan import ManyPlan, plan_many
+from bookings.operations.many_wishes import (
+    MOST_AT_ONCE,
+    Asked,
+    ManyOutcome,
+    ManyWish,
+    keyed,
+    version_of,
+)
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import configuration, content_version, joint_plan, periods, quotes
-from bookings.rules.configuration import Configuration, Site
+from bookings.rules import configuration
+from bookings.rules.configuration import Configuration
 from bookings.rules.entitlement import entitled
-from bookings.rules.rearrangement import Spot, tightest_first
-from bookings.search import availability
-from depots.periods import Period, spanning
+from bookings.search.offers import find_slots
+from bookings.search.slots import SlotSearch
 
-# So many are taken at once.
-MOST_AT_ONCE = 200
-# So many starts are looked at for one that can wait.
-MOST_STARTS = 200
-
-
-@dataclass(frozen=True)
-class ManyWish:
-    """One of many: `requests` names the options of one depot that would do, the preferred first, and is the same in all else. A
-    vehicle that can wait may begin later than its period as long as it ends by `latest_end`."""
-
-    requests: Sequence[SlotRequest]
-    latest_end: datetime | None = None
-
-    @property
-    def request(self) -> SlotRequest:
-        return self.requests[0]
-
-    @property
-    def depot_id(self) -> int:
-        return self.request.option.depot_id
-
-    @property
-    def is_ours(self) -> bool:
-        return not self.request.option.is_mirror
-
-
-@dataclass(frozen=True)
-class ManyOutcome:
-    """What became, or in a dry run would become, of one: the booking, or why there is none."""
-
-    booking: Booking | None = None
-    refusal: BookingError | None = None
-
-    @property
-    def code(self) -> str | None:
-        return self.refusal.code if self.refusal else None
-
-    @property
-    def detail(self) -> str:
-        return str(self.refusal) if self.refusal else ""
-
-    @property
-    def nearest(self) -> Period | None:
-        return self.refusal.nearest if self.refusal else None
+# Of those that can wait and found no place so many are looked for by themselves, under the locks of their depots.
+MOST_SEARCHES = 20
+_DAY = timedelta(days=1)
 
 
 def book_many(
-    wishes: Sequence[ManyWish],
+    wishes: Sequence[Asked],
     *,
     key: str = "",
     what_fits: bool = False,
@@ -86,58 +49,28 @@ def book_many(
     actor: Actor,
     now: datetime,
 ) -> list[ManyOutcome]:
-    """Book them, each in turn with its wish: at our own depots all or nothing, or `what_fits`, of each depot in one transaction.
-    Partners are asked afterwards, one after the other: their answers come later.
+    """Book them, each in turn with its wish, all or nothing, or `what_fits`; in one transaction. Partners are asked in it once
+    all of ours is booked: their answers come later.
 
     The same `key` (any text) never books a wish twice, however often it is sent; another wish under it is another one.
     `seen_version` is that of a dry run somebody looked at (`version_of`). Raises Conflicts, which has the outcomes, where all
-    was meant and something is refused, or ChangedMeanwhile where it would be something else than was seen: then nothing is
-    booked.
+    was meant and something is refused, ChangedMeanwhile where it would be something else than was seen, or TooManyAtOnce: then
+    nothing is booked.
     """
-    act = _Act(_keyed(wishes, key), actor, now)
-    if seen_version is not None and seen_version != version_of(act.dry_run()):
-        raise ChangedMeanwhile("What can be booked has changed since you looked. Look again.")
-    return act.dry_run() if dry_run else act.book(what_fits=what_fits)
+    if len(wishes) > MOST_AT_ONCE:
+        raise TooManyAtOnce(f"At most {MOST_AT_ONCE} are booked at once.")
+    act = _Act(keyed(wishes, key), actor, now)
+    ends = _Ends(what_fits=what_fits, dry_run=dry_run, seen_version=seen_version)
+    plan = act.plan()
+    try:
+        return act.carry_out(plan, ends, is_final=False)
+    except _PlanIsOld:
+        # The locks are given back meanwhile. A second plan is carried out as far as it still can be.
+        return act.carry_out(act.plan(), ends, is_final=True)
 
 
-def version_of(outcomes: Sequence[ManyOutcome]) -> int:
-    """For the form of a page that shows them: the same for the same times at the same prices, and the same refusals."""
-    return content_version.version_of([_content(outcome) for outcome in outcomes])
-
-
-def _content(outcome: ManyOutcome) -> list[Any]:
-    booking = outcome.booking
-    if booking is None:
-        return [outcome.code]
-    return [booking.option_id, booking.period.as_json(), quotes.brief(booking.quote)]
-
-
-def _keyed(wishes: Sequence[ManyWish], key: str) -> list[ManyWish]:
-    """Each under an id that follows from the key and from all it asks for; of several alike also from how many came before."""
-    if not key:
-        return list(wishes)
-    before: Counter[str] = Counter()
-    found = []
-    for wish in wishes:
-        content = _content_of(wish)
-        request_id = str(uuid5(NAMESPACE_URL, f"{key} {content} {before[content]}"))
-        before[content] += 1
-        requests = [replace(request, request_id=request_id) for request in wish.requests]
-        found.append(replace(wish, requests=requests))
-    return found
-
-
-def _content_of(wish: ManyWish) -> str:
-    request = wish.request
-    named = [request.fleet.pk, request.vehicle and request.vehicle.pk, request.evse and request.evse.pk]
-    asked = [
-        request.plate,
-        request.power_w,
-        request.energy_wh if request.vehicle else None,
-        str(request.needs),
-    ]
-    options = [one.option.pk for one in wish.requests]
-    return str([named, options, request.period.as_json(), str(wish.latest_end), asked, str(request.tokens)])
+class _PlanIsOld(Exception):
+    """Under the locks it turned out that something planned is taken by now, or the depots are not what they were."""
 
 
 class _TakenBack(Exception):
@@ -145,65 +78,85 @@ class _TakenBack(Exception):
 
 
 @dataclass(frozen=True)
+class _Ends:
+    """How it may end, by what its asker wants."""
+
+    what_fits: bool
+    dry_run: bool
+    seen_version: int | None
+
+    def judge(self, outcomes: Sequence[ManyOutcome]) -> None:
+        """Within the transaction. Raises ChangedMeanwhile, Conflicts or _TakenBack."""
+        if self.seen_version is not None and self.seen_version != version_of(outcomes):
+            raise ChangedMeanwhile("What can be booked has changed since you looked. Look again.")
+        if self.dry_run:
+            # Read while they are there.
+            prefetch_related_objects([one.booking for one in outcomes if one.booking], "tokens")
+            raise _TakenBack
+        if not self.what_fits and any(outcome.refusal for outcome in outcomes):
+            raise Conflicts(outcomes)
+
+
+@dataclass(frozen=True)
 class _Act:
-    wishes: Sequence[ManyWish]
+    asked: Sequence[Asked]
     actor: Actor
     now: datetime
 
-    def dry_run(self) -> list[ManyOutcome]:
-        found: dict[int, ManyOutcome] = {}
+    def plan(self) -> ManyPlan:
+        booked = self._booked_before()
+        wishes = {n: wish for n, wish in self._wishes(ours=True).items() if n not in booked}
+        return plan_many(wishes, now=self.now)
+
+    def carry_out(self, plan: ManyPlan, ends: _Ends, *, is_final: bool) -> list[ManyOutcome]:
+        """Raises what _Ends does, and _PlanIsOld unless `is_final`."""
+        outcomes: list[ManyOutcome] = []
         try:
             with calendars.one_operation():
-                found |= self._at_own_depots(self._own())
-                found |= {number: self._booked(number) for number in self._partners()}
-                raise _TakenBack
+                outcomes = self._booked_by(plan, is_final=is_final)
+                ends.judge(outcomes)
         except _TakenBack:
-            return [found[number] for number in range(len(self.wishes))]
+            pass
+        return outcomes
 
-    def book(self, *, what_fits: bool) -> list[ManyOutcome]:
-        own, found = self._own(), dict[int, ManyOutcome]()
-        depots = sorted({self.wishes[number].depot_id for number in own})
-        groups = [[n for n in own if self.wishes[n].depot_id == pk] for pk in depots] if what_fits else [own]
-        for numbers in groups:
-            with calendars.one_operation():
-                here = self._at_own_depots(numbers)
-                if not what_fits and any(outcome.refusal for outcome in here.values()):
-                    raise Conflicts([here.get(n, ManyOutcome()) for n in range(len(self.wishes))])
-            found |= here
-        found |= {number: self._booked(number) for number in self._partners()}
-        return [found[number] for number in range(len(self.wishes))]
+    def _wishes(self, *, ours: bool) -> dict[int, ManyWish]:
+        """By their number."""
+        return {
+            number: one
+            for number, one in enumerate(self.asked)
+            if isinstance(one, ManyWish) and one.is_ours == ours
+        }
 
-    def _own(self) -> list[int]:
-        return [number for number, wish in enumerate(self.wishes) if wish.is_ours]
-
-    def _partners(self) -> list[int]:
-        return [number for number, wish in enumerate(self.wishes) if not wish.is_ours]
-
-    def _at_own_depots(self, numbers: Sequence[int]) -> dict[int, ManyOutcome]:
-        """Plan and book under the locks of their depots, in the order of the plan's times: what comes later at an EVSE reaches
-        back no further than to who was there before it."""
-        depot_ids = sorted({self.wishes[number].depot_id for number in numbers})
-        known = self._lock(depot_ids, numbers)
-        found = self._booked_before(numbers)
-        planned: dict[int, SlotRequest] = {}
-        for depot_id in depot_ids:
-            here = [n for n in numbers if self.wishes[n].depot_id == depot_id and n not in found]
-            planned |= self._planned(here, known[depot_id])
-        self._queue_claims(numbers, known)
+    def _booked_by(self, plan: ManyPlan, *, is_final: bool) -> list[ManyOutcome]:
+        """What is planned first, in the order of the plan's times: what comes later at an EVSE reaches back no further than to
+        who was there before it. Then whoever is left, anywhere it fits; partners last."""
+        own = self._wishes(ours=True)
+        known = self._lock(own)
+        found = self._booked_before()
+        planned = {n: ask for n, ask in plan.standing(now=self.now).items() if n not in found}
+        if not is_final and not (plan.is_of(known) and planned.keys() >= plan.asks.keys() - found.keys()):
+            raise _PlanIsOld
+        self._queue_claims(own, known)
         for number in sorted(planned, key=lambda n: planned[n].period.starts_at):
-            found[number] = self._booked(number, planned[number])
-        left = [number for number in numbers if number not in found]
-        return found | {number: self._booked(number) for number in left}
+            found[number] = self._booked([planned[number]])
+        self._find_room([n for n in own if n not in found or found[n].lacks_room], found)
+        theirs = {n: wish for n, wish in self._wishes(ours=False).items() if n not in found}
+        found |= {n: self._booked(wish.requests) for n, wish in theirs.items()}
+        found |= {
+            n: ManyOutcome(refusal=why) for n, why in enumerate(self.asked) if isinstance(why, BookingError)
+        }
+        return [found[number] for number in range(len(self.asked))]
 
-    def _lock(self, depot_ids: Sequence[int], numbers: Sequence[int]) -> dict[int, Configuration]:
+    def _lock(self, own: Mapping[int, ManyWish]) -> dict[int, Configuration]:
         """All that any of them may take, or move something to, before the first is looked at."""
+        depot_ids = sorted({wish.depot_id for wish in own.values()})
         for depot_id in depot_ids:
             lock_depot(depot_id)
-        known = {depot_id: configuration.current(depot_id) for depot_id in depot_ids}
+        known = configuration.current_all(set(depot_ids))
         evse_ids: set[int] = set()
-        for number in numbers:
-            there = known[self.wishes[number].depot_id]
-            options = [request.option.pk for request in self.wishes[number].requests]
+        for wish in own.values():
+            there = known[wish.depot_id]
+            options = [request.option.pk for request in wish.requests]
             pool = {bay.pk for option_id in options for bay in there.offers.get(option_id, ())}
             evse_ids |= there.interchangeable(pool) - evse_ids
         for there in known.values():
@@ -211,35 +164,22 @@ class _Act:
         lock_ids(evse_ids)
         return known
 
-    def _booked_before(self, numbers: Iterable[int]) -> dict[int, ManyOutcome]:
+    def _booked_before(self) -> dict[int, ManyOutcome]:
         """What the same key has booked already, whatever became of it since."""
-        asked = {self.wishes[number].request.request_id: number for number in numbers}
-        asked.pop("", None)
-        fleets = {wish.request.fleet.pk for wish in self.wishes}
-        made = Booking.objects.filter(request_id__in=asked, fleet__in=fleets).select_related("evse", "depot")
-        return {asked[booking.request_id]: ManyOutcome(booking) for booking in made} if asked else {}
-
-    def _planned(self, numbers: Sequence[int], there: Configuration) -> dict[int, SlotRequest]:
-        """What to ask for so that most find a place; whoever finds none in the plan is missing."""
-        choices = [_choices(self.wishes[number], there, self.now) for number in numbers]
-        evse_ids = {spot.evse_id for found in choices for spot in found}
-        within = spanning(spot.span for found in choices for spot in found)
-        if within is None:
+        wishes = {n: one for n, one in enumerate(self.asked) if isinstance(one, ManyWish)}
+        asked = {wish.request.request_id: n for n, wish in wishes.items() if wish.request.request_id}
+        if not asked:
             return {}
-        around = within.widened(availability.FAR, availability.FAR)
-        rows = availability.occupied(sorted(evse_ids), around, now=self.now)
-        taken = {evse_id: [row.span for row in here] for evse_id, here in rows.items()}
-        plan = joint_plan.planned([list(found) for found in choices], taken)
-        return {numbers[index]: choices[index][spot] for index, spot in plan.items()}
+        fleets = {wish.request.fleet.pk for wish in wishes.values()}
+        made = Booking.objects.filter(request_id__in=asked, fleet__in=fleets).select_related("evse", "depot")
+        return {asked[booking.request_id]: ManyOutcome(booking) for booking in made}
 
-    def _queue_claims(self, numbers: Iterable[int], known: Mapping[int, Configuration]) -> None:
+    def _queue_claims(self, own: Mapping[int, ManyWish], known: Mapping[int, Configuration]) -> None:
         """Wait for all that any of them claims at once: one after the other, two such operations could cross."""
         claims = []
-        for number in numbers:
-            request = self.wishes[number].request
-            terms = known[self.wishes[number].depot_id].terms(
-                request.option.pk, request.fleet.pk, now=self.now
-            )
+        for wish in own.values():
+            request = wish.request
+            terms = known[wish.depot_id].terms(request.option.pk, request.fleet.pk, now=self.now)
             if terms.overlapping_tokens:
                 continue
             try:
@@ -249,10 +189,44 @@ class _Act:
             claims.append((terms, tokens, [request.vehicle.pk if request.vehicle else None]))
         occupancy.queue_for_all(claims)
 
-    def _booked(self, number: int, planned: SlotRequest | None = None) -> ManyOutcome:
-        """As planned, or at the first of its options that takes it; each try by itself."""
+    def _find_room(self, numbers: Iterable[int], found: dict[int, ManyOutcome]) -> None:
+        """Whoever the plan has no place for, or whose place lacks power or is beyond a quota: at any of its options at its own
+        time, else at the first later time the search knows, if it can wait."""
+        searches = MOST_SEARCHES
+        for number in numbers:
+            wish = self.asked[number]
+            assert isinstance(wish, ManyWish)  # numbers are of wishes
+            found[number] = self._booked(wish.requests)
+            if not found[number].lacks_room or not wish.patience or not searches:
+                continue
+            searches -= 1
+            later = self._later(wish)
+            if later is not None and (outcome := self._booked([later])).booking is not None:
+                found[number] = outcome
+
+    def _later(self, wish: ManyWish) -> SlotRequest | None:
+        """What to ask for at the earliest time after its own at which one of its options can be had."""
+        request, by_option = wish.request, {one.option.pk: one for one in wish.requests}
+        search = SlotSearch(
+            fleet=request.fleet, periods=request.period, now=self.now, depot=request.option.depot,
+            vehicle=request.vehicle, needs=request.must_fit, min_power_w=request.power_w,
+            fitting_only=True, patience=min(wish.patience, _DAY), every_option=True,
+        )  # fmt: skip
+        offers = [
+            offer
+            for offer in find_slots(search)
+            if offer.is_free and offer.option.pk in by_option and offer.evse is not None
+            if request.evse is None or request.evse.pk == offer.evse.pk
+        ]
+        first = min(offers, key=lambda offer: offer.period.starts_at, default=None)
+        if first is None or first.evse is None:
+            return None
+        return replace(by_option[first.option.pk], period=first.period, planned_evse_id=first.evse.pk)
+
+    def _booked(self, requests: Iterable[SlotRequest]) -> ManyOutcome:
+        """At the first of them that can be had; each try by itself."""
         refusals: list[BookingError] = []
-        for request in [planned] if planned is not None else self.wishes[number].requests:
+        for request in requests:
             try:
                 with transaction.atomic():
                     return ManyOutcome(request_booking(request, actor=self.actor, now=self.now))
@@ -262,34 +236,4 @@ class _Act:
         return ManyOutcome(refusal=next((one for one in refusals if one.nearest), refusals[0]))
 
 
-def _choices(wish: ManyWish, there: Configuration, now: datetime) -> dict[Spot, SlotRequest]:
-    """Where and when it may stand, best first, each with what is asked for then: early before late, tight before wasteful."""
-    found: dict[Spot, SlotRequest] = {}
-    for request in wish.requests if not wish.request.ends_when_charged else ():
-        try:
-            pools = candidates(there.offers.get(request.option.pk, ()), request.must_fit, request.evse)
-        except BookingError:
-            continue
-        terms = there.terms(request.option.pk, request.fleet.pk, now=now)
-        for period in _periods(request, wish.latest_end, terms.slot_step_min, there.site):
-            try:
-                periods.check_period(terms, there.site, period, now=now)
-            except BookingError:
-                continue
-            for bay in tightest_first(pools, request.must_fit):
-                spot = Spot(bay.pk, Period(period.starts_at, period.ends_at + terms.tail).in_utc())
-                found.setdefault(spot, replace(request, period=period, planned_evse_id=bay.pk))
-    return dict(sorted(found.items(), key=lambda item: item[0].span.starts_at))
-
-
-def _periods(
-    request: SlotRequest, latest_end: datetime | None, step_min: int, site: Site
-) -> Iterator[Period]:
-    """All of its length that may begin at its start or on a later step, and end in time; steps count by the depot's clock."""
-    period, length = request.period, request.period.duration
-    for _ in range(MOST_STARTS):
-        yield period
-        starts_at = periods.aligned_up(period.starts_at + timedelta(minutes=1), step_min, site)
-        if latest_end is None or starts_at + length > latest_end:
-            return
-        period = Period(starts_at, starts_at + length)
+__all__ = ["MOST_AT_ONCE", "ManyOutcome", "ManyWish", "book_many", "version_of"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ninja import Router
 
-from bookings.api.resources import bookings, depots, events, holds, records, slots, vehicles, webhooks
+from bookings.api.resources import batch, bookings, depots, events, holds, records, slots, vehicles, webhooks
 
 # Paths below /api/v1. Who adds a resource adds it here.
 ROUTERS: dict[str, Router] = {
+    "batch": batch.router,
     "bookings": bookings.router,
     "depots": depots.router,
     "events": events.router,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bookings import operations
-from bookings.errors import ChangedMeanwhile, Conflicts
-from bookings.models import Booking, BookingEvent, BookingOption, CalendarMark, Occupancy
-from bookings.operations import ManyOutcome, ManyWish, SlotRequest
-from bookings.operations.book_many import version_of
+from bookings.errors import ChangedMeanwhile, Conflicts, TooManyAtOnce, VehicleUnknown
+from bookings.models import AccessRule, Booking, BookingEvent, BookingOption, CalendarMark, Occupancy
+from bookings.operations import MOST_AT_ONCE, ManyOutcome, ManyWish, SlotRequest
+from bookings.operations.many_plan import ManyPlan, plan_many
+from bookings.operations.many_wishes import Asked, version_of
 from depots.models import Organisation
 from depots.periods import Period
 from tests.factories import (
@@ -25,6 +27,7 @@ from tests.factories import (
     make_evse,
     make_fleet,
     make_option,
+    make_rule,
     make_vehicle,
     slot,
 )
@@ -48,7 +51,7 @@ def wish(
     return ManyWish([SlotRequest(fleet=fleet, option=option, period=period, **asked)], latest_end)
 
 
-def book_many(wishes: Sequence[ManyWish], **how: Any) -> list[ManyOutcome]:
+def book_many(wishes: Sequence[Asked], **how: Any) -> list[ManyOutcome]:
     return operations.book_many(wishes, **{"actor": DISPATCHER, "now": NOW, **how})
 
 
@@ -145,6 +148,86 @@ def test_what_has_changed_since_it_was_seen_is_looked_at_again() -> None:
         book_many(wishes, seen_version=seen, what_fits=True)
 
     assert Booking.objects.count() == 1
+
+
+def test_what_is_taken_between_plan_and_locks_is_planned_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody takes the place of the one who can wait only later: the second plan puts both where there is room."""
+    fleet, option = make_fleet(), pool_of(2)
+    wishes = [wish(fleet, option, slot(10, 11)), wish(fleet, option, slot(10, 11), at(12))]
+    plans = []
+
+    def plan(*args: Any, **how: Any) -> ManyPlan:
+        plans.append(plan_many(*args, **how))
+        if len(plans) == 1:
+            book_slot(fleet=fleet, option=option, vehicle=make_vehicle(fleet), period=slot(10, 11))
+        return plans[-1]
+
+    monkeypatch.setattr(sys.modules["bookings.operations.book_many"], "plan_many", plan)
+
+    found = book_many(wishes)
+
+    assert len(plans) == 2
+    assert [outcome.booking.period for outcome in found if outcome.booking] == [slot(10, 11), slot(11, 12)]
+
+
+def test_a_plan_is_made_anew_once_and_then_carried_out_as_far_as_it_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever's place is taken again is tried anywhere it fits."""
+    fleet, option = make_fleet(), pool_of(3)
+    wishes = [wish(fleet, option, slot(10, 11), at(13)) for _ in range(2)]
+
+    def plan(*args: Any, **how: Any) -> ManyPlan:
+        made = plan_many(*args, **how)
+        book_slot(fleet=fleet, option=option, vehicle=make_vehicle(fleet), period=slot(10, 11))
+        return made
+
+    monkeypatch.setattr(sys.modules["bookings.operations.book_many"], "plan_many", plan)
+
+    found = book_many(wishes)
+
+    assert sorted(outcome.booking.period.starts_at.hour for outcome in found if outcome.booking) == [10, 11]
+
+
+def test_whoever_the_plan_puts_where_power_is_missing_is_tried_where_there_is_some() -> None:
+    """The plan knows no power: at ten the connection has 400 kW less what each other EVSE is left, so one such wish fits."""
+    fleet, option = make_fleet(), pool_of(3, grid_limit_w=500_000)
+    wishes = [wish(fleet, option, slot(10, 11), at(14), power_w=300_000) for _ in range(3)]
+
+    found = book_many(wishes)
+
+    assert [outcome.booking.period for outcome in found if outcome.booking] == [
+        slot(10, 11),
+        slot(11, 12),
+        slot(12, 13),
+    ]
+
+
+def test_whoever_the_plan_puts_beyond_a_quota_is_tried_where_there_is_room() -> None:
+    fleet, option = make_fleet(), pool_of(2)
+    make_rule(option.depot, AccessRule.Kind.QUOTA, amount=1)
+    wishes = [wish(fleet, option, slot(10, 11), at(13)) for _ in range(2)]
+
+    found = book_many(wishes)
+
+    assert [outcome.booking.period for outcome in found if outcome.booking] == [slot(10, 11), slot(11, 12)]
+
+
+def test_more_than_can_be_planned_together_are_refused() -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    asked = [wish(fleet, option, slot(10, 11), vehicle=None)] * (MOST_AT_ONCE + 1)
+
+    with pytest.raises(TooManyAtOnce):
+        book_many(asked)
+
+
+def test_what_cannot_even_be_asked_for_is_refused_beside_the_rest() -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    asked = [VehicleUnknown("There is no such vehicle."), wish(fleet, option, slot(10, 11))]
+
+    assert [outcome.code for outcome in book_many(asked, what_fits=True)] == ["unknown_vehicle", None]
+    with pytest.raises(Conflicts):
+        book_many(asked)
 
 
 def test_rows_are_refused_by_the_same_rules_as_one_booking() -> None:
