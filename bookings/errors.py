@@ -23,7 +23,7 @@ class BookingError(Exception):
     """A refusal: nothing was changed. `str()` is a sentence for a dispatcher and tells nothing of other bookings."""
 
     code: ClassVar[str] = "refused"
-    field: ClassVar[str] = ""
+    field: str = ""
 
     def __init__(self, sentence: str, *, nearest: Period | None = None) -> None:
         super().__init__(sentence)
@@ -170,7 +170,7 @@ class EnergyImpossible(BookingError):
 
     def __init__(self, sentence: str, *, field: str = "energy_kwh") -> None:
         super().__init__(sentence)
-        self.field = field  # type: ignore[misc]
+        self.field = field
 
 
 class PowerUnavailable(BookingError):
@@ -282,15 +282,25 @@ class Conflicts(BookingError):
 
     code = "conflicts"
 
-    def __init__(self, outcomes: Sequence[ManyOutcome]) -> None:
+    def __init__(self, outcomes: Sequence[ManyOutcome], *, done: str = "booked") -> None:
         refused = sum(outcome.refusal is not None for outcome in outcomes)
-        super().__init__(f"{refused} of {len(outcomes)} cannot be booked, so none was.")
+        super().__init__(f"{refused} of {len(outcomes)} cannot be {done}, so none was.")
         self.outcomes = tuple(outcomes)
 
 
 class TooManyAtOnce(BookingError):
     code = "too_many_at_once"
     field = "bookings"
+
+
+class RuleUnclear(BookingError):
+    """A rule of a series that cannot be read, or is none that is offered."""
+
+    code = "invalid"
+
+    def __init__(self, sentence: str, *, field: str = "rrule") -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 class NothingToChange(BookingError):

@@ -15,6 +15,7 @@ from bookings.models import (
     Booking,
     BookingEvent,
     BookingPayment,
+    BookingSeries,
     BookingStatus,
     ChargeDetailRecord,
     ExternalLimit,
@@ -36,6 +37,8 @@ from bookings.signals import (
     mails_due,
     provider_owed,
     reminder_due,
+    series_due,
+    series_missed,
 )
 from depots import operations as depot_operations
 from depots import signals as depots
@@ -245,3 +248,18 @@ def on_mails_due(claims: list[tuple[int, int]], **_: Any) -> None:
 
     for mail_id, attempts in claims:
         send_mail.send(mail_id, attempts)
+
+
+@receiver(series_due)
+def on_series_due(series_ids: list[int], **_: Any) -> None:
+    from bookings.tasks import extend_series
+
+    for series_id in series_ids:
+        extend_series.send(series_id)
+
+
+@receiver(series_missed)
+def on_series_missed(
+    series: BookingSeries, outcomes: list[operations.OccurrenceOutcome], at: datetime, **_: Any
+) -> None:
+    business_news.tell_of_missed_days(series, outcomes, at=at)

@@ -148,5 +148,6 @@ CARE: tuple[Step, ...] = (
     look_after_raises,
     forget_answers,
     forget_api_use,
+    operations.claim_due,
     operations.tell_of_released_hours,
 )

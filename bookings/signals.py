@@ -43,3 +43,7 @@ limits_lifted = Signal()
 invoice_settled = Signal()
 # claims: list[tuple[int, int]], at. Mails that are to be sent now, each with the attempts it has had.
 mails_due = Signal()
+# series_ids: list[int], at. A day of these series has come within the horizon of its depot.
+series_due = Signal()
+# series: BookingSeries, outcomes: list[OccurrenceOutcome], at. Days that waited could not be booked when their time came.
+series_missed = Signal()

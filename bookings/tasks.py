@@ -74,3 +74,9 @@ def load_places() -> None:
 def send_mail(mail_id: int, attempts: int) -> None:
     """The row says when it is tried again, and the scheduler asks."""
     mails.send(mail_id=mail_id, attempts=attempts, clock=timezone.now)
+
+
+@dramatiq.actor(max_retries=0)
+def extend_series(series_id: int) -> None:
+    """The row says when it is tried again, and the scheduler asks."""
+    operations.extend_series(series_id=series_id, now=timezone.now())

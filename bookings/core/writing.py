@@ -28,7 +28,7 @@ _NAMING = {"booking", "holder"}
 _READY = frozenset({str, int, bool, datetime, type(None)})
 _PLAIN = frozenset(
     {
-        models.BigIntegerField, models.BooleanField, models.CharField, models.DateTimeField, models.ForeignKey,
+        models.BigIntegerField, models.BooleanField, models.CharField, models.DateField, models.DateTimeField, models.ForeignKey,
         models.OneToOneField, models.PositiveSmallIntegerField, models.TextField,
     }
 )  # fmt: skip

@@ -36,6 +36,7 @@ from bookings.models.payments import BookingPayment, PrepaidBalance, PrepaidEntr
 from bookings.models.reconciliation import AcceptedFinding, PriceCheck
 from bookings.models.remote_sessions import RemoteSession, SessionStatus
 from bookings.models.scheduling import ScheduledBilling, SchedulerTick
+from bookings.models.series import BookingSeries
 from bookings.models.session_limits import SessionLimit
 from bookings.models.smart_charging import ChargingProfile, DepotPower, EvsePower, ExternalLimit, PowerMark
 from bookings.models.tariffs import Tariff, TariffBinding, TariffVersion
@@ -69,6 +70,7 @@ __all__ = [
     "BookingOption",
     "BookingPayment",
     "BookingRequest",
+    "BookingSeries",
     "BookingSession",
     "BookingStatus",
     "BookingToken",

@@ -17,6 +17,7 @@ from bookings.models.booking_states import INTERRUPTED_WHY, LIVE, BookingStatus,
 from bookings.models.fleet import Trailer, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
+from bookings.models.series import BookingSeries
 from bookings.models.tariffs import TariffVersion
 from bookings.rules.terms import Terms
 from depots.models import ChargingSession, Depot, Evse, Organisation
@@ -150,6 +151,12 @@ class Booking(models.Model):
     trailer = models.ForeignKey(
         Trailer, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
     )
+    series = models.ForeignKey(
+        BookingSeries, models.PROTECT, related_name="bookings", null=True, blank=True, db_index=False
+    )
+    series_date = models.DateField(
+        null=True, blank=True, help_text="the day of the series' rule it is, however it was moved since"
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     promised_power_w = models.BigIntegerField(default=0)
@@ -256,6 +263,16 @@ class Booking(models.Model):
             models.CheckConstraint(
                 name="booking_here_has_evse",
                 condition=Q(route="outbound") | Q(evse__isnull=False) | Q(status__in=["declined", "failed"]),
+            ),
+            models.UniqueConstraint(
+                fields=["series", "series_date"],
+                name="booking_of_series_once",
+                condition=Q(series__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="booking_of_series_dated",
+                condition=Q(series__isnull=True, series_date__isnull=True)
+                | Q(series__isnull=False, series_date__isnull=False),
             ),
             models.CheckConstraint(name="booking_id_fits_charger", condition=Q(id__gt=0, id__lt=2**31)),
             models.CheckConstraint(

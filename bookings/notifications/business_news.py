@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bookings.models import Booking, Closure, Invoice
+from bookings.models import Booking, BookingSeries, Closure, Invoice
 from bookings.notifications.occurrences import leave_word
 from bookings.notifications.resolving import params_of
+from bookings.operations import OccurrenceOutcome
+from depots.periods import utc_text
 
 
 def tell_of_invoices(invoices: Sequence[Invoice], *, at: datetime) -> None:
@@ -37,3 +39,16 @@ def tell_of_closures(evse_ids: Sequence[int], *, at: datetime) -> None:
             params = {**params_of(booking), "reason": closure.reason}
             link = booking.get_absolute_url()
             leave_word("closure", booking.fleet_id, params=params, link=link, booking=booking, at=at)
+
+
+def tell_of_missed_days(
+    series: BookingSeries, outcomes: Sequence[OccurrenceOutcome], *, at: datetime
+) -> None:
+    """Its fleet's dispatchers: days that waited for the horizon could not be booked when their time came. One word for all."""
+    first, depot = outcomes[0], series.option.depot
+    assert first.asked is not None  # every day is asked for
+    params = {
+        "plate": series.vehicle.plate, "depot": depot.name, "zone": depot.time_zone, "note": first.detail,
+        "starts_at": utc_text(first.asked.starts_at), "ends_at": utc_text(first.asked.ends_at), "others": len(outcomes) - 1,
+    }  # fmt: skip
+    leave_word("series_missed", series.fleet_id, params=params, link=series.get_absolute_url(), at=at)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from bookings.models import Booking, BookingEvent, Occurrence
 from bookings.notifications import feed, inbox, mails, recipients, resolving
+from bookings.notifications.gathering import gathered
 from bookings.notifications.resolving import News
 
 # What happened longer ago, a worker having been away, is history: it stands in the feed, but nobody is disturbed with it.
@@ -18,9 +19,8 @@ def tell(events: Sequence[BookingEvent], *, now: datetime) -> None:
     bookings = _bookings({event.booking_id for event in events})
     feed.tell(events, bookings, now=now)
     fresh = [event for event in events if event.at > now - NEWS_FOR]
-    _tell_people(
-        [news for event in fresh for news in resolving.news_of(event, bookings[event.booking_id])], now=now
-    )
+    news = [news for event in fresh for news in resolving.news_of(event, bookings[event.booking_id])]
+    _tell_people(gathered(news), now=now)
 
 
 def tell_occurrences(occurrences: Sequence[Occurrence], *, now: datetime) -> None:

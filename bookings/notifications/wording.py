@@ -99,6 +99,8 @@ class _Values(dict[str, str]):
 
 def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
     words = LANGUAGES[language]
+    if params.get("others"):
+        yield words.PHRASES["others"].format(others=params["others"])
     before = params.get("before")
     if isinstance(before, dict) and (was := _before(before, params, language)):
         yield words.PHRASES["before"].format(before=was)

@@ -8,9 +8,11 @@ from bookings.operations.book_many import (
     ManyWish,
     book_many,
 )
+from bookings.operations.book_series import book_series, claim_due, extend_series, preview_series
 from bookings.operations.cancel import cancel_booking, release_hold
 from bookings.operations.change import change_booking, price_of_change
 from bookings.operations.change_request import ChangeRequest
+from bookings.operations.change_series import Scope, SeriesChange, cancel_series, change_series
 from bookings.operations.charge import (
     begin_stay,
     complete,
@@ -69,6 +71,7 @@ from bookings.operations.remote_sessions import (
 from bookings.operations.remote_start import start_remotely, stop_remotely, take_remote_answer
 from bookings.operations.remote_walk_in import start_unbooked
 from bookings.operations.reserve_now import give_back, reserve_now
+from bookings.operations.series_plan import OccurrenceOutcome, SeriesPlan, SeriesRequest
 from bookings.operations.slot_request import SlotRequest
 from bookings.operations.tokens import add_token, change_token, set_blocked
 from bookings.operations.trailers import TrailerFacts, add_trailer, change_trailer, set_trailer_retired
@@ -81,9 +84,14 @@ __all__ = [
     "ChangeRequest",
     "ManyOutcome",
     "ManyWish",
+    "OccurrenceOutcome",
     "RemoteSessionId",
     "RemoteSessionState",
     "RemoteState",
+    "Scope",
+    "SeriesChange",
+    "SeriesPlan",
+    "SeriesRequest",
     "SlotRequest",
     "TrailerFacts",
     "add_token",
@@ -96,11 +104,15 @@ __all__ = [
     "ask_to_change",
     "begin_stay",
     "book_many",
+    "book_series",
     "cancel_booking",
+    "cancel_series",
     "change_booking",
+    "change_series",
     "change_token",
     "change_trailer",
     "change_vehicle",
+    "claim_due",
     "clear_closure",
     "close_evse",
     "complete",
@@ -113,6 +125,7 @@ __all__ = [
     "end_session",
     "end_unused",
     "expire_hold",
+    "extend_series",
     "fail_unanswered_remote",
     "fail_undecided",
     "find_asked",
@@ -134,6 +147,7 @@ __all__ = [
     "mark_seen",
     "match_remote_session",
     "overdue_remote",
+    "preview_series",
     "price_of_change",
     "record_owner_answer",
     "release_hold",

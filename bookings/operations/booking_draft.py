@@ -80,6 +80,8 @@ def unsaved(request: SlotRequest, terms: Terms) -> Booking:
         is_evse_asked=request.evse is not None,
         trailer=request.trailer,
         wished_power_w=request.power_w,
+        series_id=request.of_series.series_id if request.of_series else None,
+        series_date=request.of_series.date if request.of_series else None,
         terms_json=terms.to_json() | (request.reserved.to_json() if request.reserved is not None else {}),
         enforcement=Enforcement.NOT_DUE,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from bookings.models import BookingOption, BookingToken, Trailer, Vehicle
@@ -21,6 +21,14 @@ from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 
 
+@dataclass(frozen=True)
+class OfSeries:
+    """Which series, by id, and which day of its rule."""
+
+    series_id: int
+    date: date
+
+
 @dataclass(frozen=True, kw_only=True)
 class SlotRequest:
     """Made at the edge (form, command, partner's message, diary) and passed through to the locks.
@@ -34,7 +42,7 @@ class SlotRequest:
     `energy` is what is to be charged, kept with the booking. Who knows no end (`energy_kwh` without `ends_at`) asks by
     `SlotRequest.until_charged(starts_at=…, energy=EnergyAsked(energy_wh=…).checked(), fleet=…, option=…, …)`: of its `period`
     only the start counts (`ends_when_charged`), and the end is found under the locks. `planned_evse_id` is where a plan of many
-    puts it: the first choice where it is free, and not one that its asker made.
+    puts it: the first choice where it is free, and not one that its asker made. `of_series` is the day of a series it is.
     """
 
     fleet: Organisation
@@ -57,6 +65,7 @@ class SlotRequest:
     energy: EnergyAsked | None = None
     ends_when_charged: bool = False
     planned_evse_id: int | None = None
+    of_series: OfSeries | None = None
 
     @classmethod
     def until_charged(cls, *, starts_at: datetime, energy: EnergyAsked, **asked: Any) -> SlotRequest:

@@ -28,10 +28,15 @@ def check_period(terms: Terms, depot: Depot | Site, period: Period, *, now: date
             f"Slots here are booked at least {terms.lead_min} minutes ahead.",
             nearest=fitted(terms, depot, first_start(terms, depot, now), period.duration),
         )
-    if period.starts_at > now + timedelta(days=terms.horizon_days):
-        raise TooFarAhead(f"Slots here are booked at most {terms.horizon_days} days ahead.")
+    check_horizon(terms, period.starts_at, now=now)
     _check_shape(terms, depot, period)
     _check_open(terms, depot, period)
+
+
+def check_horizon(terms: Terms, starts_at: datetime, *, now: datetime) -> None:
+    """Raises TooFarAhead."""
+    if starts_at > now + timedelta(days=terms.horizon_days):
+        raise TooFarAhead(f"Slots here are booked at most {terms.horizon_days} days ahead.")
 
 
 def check_end(terms: Terms, depot: Depot | Site, period: Period, *, now: datetime) -> None:

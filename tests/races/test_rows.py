@@ -91,10 +91,11 @@ from tests.factories import (
     slot,
 )
 from tests.money_factories import make_invoice, new_booking_payment, new_cdr, new_prepaid_entry
-from tests.races import money_rows, telling_rows
+from tests.races import money_rows, series_rows, telling_rows
 from tests.races.money_rows import money
 from tests.races.processes import at_once
 from tests.races.removed_guards import Constraint
+from tests.races.series_rows import series
 from tests.races.telling_rows import telling
 from tests.roaming.partners import make_partner
 
@@ -126,7 +127,7 @@ def constraints(kind: type) -> dict[str, type[Model]]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", sorted(constraints(UniqueConstraint).keys() - ELSEWHERE) + COLUMNS)
 def test_of_two_equal_rows_written_at_once_one_stays(name: str) -> None:
-    build = {**sites(), **charging(), **offers(), **promises(), **money(), **telling()}[name]
+    build = {**sites(), **charging(), **offers(), **promises(), **money(), **telling(), **series()}[name]
     rows = [build(number) for number in range(2)]
     model = type(rows[0])
     before = set(model._base_manager.values_list("pk", flat=True))
@@ -151,7 +152,7 @@ def test_of_two_equal_rows_written_at_once_one_stays(name: str) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", sorted(constraints(CheckConstraint)))
 def test_a_row_that_makes_no_sense_is_refused(name: str) -> None:
-    row = (NONSENSE | money_rows.NONSENSE | telling_rows.NONSENSE)[name]()
+    row = (NONSENSE | money_rows.NONSENSE | telling_rows.NONSENSE | series_rows.NONSENSE)[name]()
 
     with pytest.raises(IntegrityError) as refusal, transaction.atomic():
         row.save(force_insert=True)

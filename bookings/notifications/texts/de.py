@@ -23,6 +23,7 @@ TITLES = {
     "power_limited": "Weniger Leistung als zugesagt: {plate} in {depot}, {when}",
     "power_limit_lifted": "Wieder die ganze zugesagte Leistung: {plate} in {depot}, {when}",
     "waitlist_offer": "Ein Platz von der Warteliste wird angeboten: {plate} in {depot}, {when}, bis {until}",
+    "series_missed": "Ein Tag Ihrer Serie konnte nicht gebucht werden: {plate} in {depot}, {when}",
     "agreement_accepted": "{operator} hat {depot} für {fleet} geöffnet",
     "agreement_declined": "{operator} öffnet {depot} nicht für {fleet}",
     "agreement_invited": "{operator} lädt {fleet} ein, in {depot} zu buchen",
@@ -61,6 +62,7 @@ SHORT = {
     "power_limited": "Weniger Leistung als zugesagt",
     "power_limit_lifted": "Wieder die ganze zugesagte Leistung",
     "waitlist_offer": "Ein Platz von der Warteliste wird angeboten",
+    "series_missed": "Ein Tag einer Serie konnte nicht gebucht werden",
     "agreement_accepted": "Ein Depot hat sich für uns geöffnet",
     "agreement_declined": "Ein Depot öffnet sich nicht für uns",
     "agreement_invited": "Ein Depot lädt uns ein",
@@ -99,4 +101,5 @@ PHRASES = {
     "webhook": "Seit {since} kam dort nichts an. Sehen Sie nach und schalten Sie ihn wieder ein.",
     "gone": "Sein Server sagte, dass es die Adresse nicht mehr gibt.",
     "no_vehicle": "ein Fahrzeug",
+    "others": "Und {others} weitere dieser Art.",
 }

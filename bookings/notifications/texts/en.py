@@ -23,6 +23,7 @@ TITLES = {
     "power_limited": "Less power than promised: {plate} at {depot}, {when}",
     "power_limit_lifted": "All of the promised power again: {plate} at {depot}, {when}",
     "waitlist_offer": "A slot is offered from the waiting list: {plate} at {depot}, {when}, until {until}",
+    "series_missed": "A day of your series could not be booked: {plate} at {depot}, {when}",
     "agreement_accepted": "{operator} has opened {depot} to {fleet}",
     "agreement_declined": "{operator} does not open {depot} to {fleet}",
     "agreement_invited": "{operator} invites {fleet} to book at {depot}",
@@ -61,6 +62,7 @@ SHORT = {
     "power_limited": "Less power than promised",
     "power_limit_lifted": "All of the promised power again",
     "waitlist_offer": "A slot is offered from the waiting list",
+    "series_missed": "A day of a series could not be booked",
     "agreement_accepted": "A depot opened to us",
     "agreement_declined": "A depot does not open to us",
     "agreement_invited": "A depot invites us",
@@ -100,4 +102,5 @@ PHRASES = {
     "webhook": "Nothing that was sent there since {since} arrived. Look at it and switch it on again.",
     "gone": "Its server said that the address is gone.",
     "no_vehicle": "a vehicle",
+    "others": "And {others} more like it.",
 }

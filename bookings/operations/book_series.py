@@ -1,0 +1,172 @@
+"""A series of bookings: seen first, then booked, all or what fits; what lies beyond the depot's horizon waits for it
+(docs/decisions/0158)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db import transaction
+
+from bookings.actors import Actor, ActorKind
+from bookings.core import calendars
+from bookings.core.constraints import violation_raises
+from bookings.errors import BookingError, Conflicts, RequestIdInUse, VehicleUnknown
+from bookings.models import BookingSeries
+from bookings.models.bookings import new_request_id
+from bookings.operations.book import request_booking
+from bookings.operations.series_plan import (
+    OccurrenceOutcome,
+    SeriesPlan,
+    SeriesRequest,
+    kept_of,
+    lock_reach,
+)
+from bookings.rules import periods
+from bookings.rules.entitlement import own_trailer, own_vehicle
+from bookings.rules.terms import Terms
+from bookings.signals import series_due, series_missed
+
+SERIES = Actor(ActorKind.BERTH, "series")
+# A day that waits is looked at again after so long at the latest: terms change.
+LOOK_AGAIN = timedelta(days=1)
+# A job that was claimed and did not come to its end is given out again.
+CLAIMED_FOR = timedelta(minutes=2)
+AT_ONCE = 500
+
+
+def preview_series(asked: SeriesRequest, *, actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
+    """What would become of each day, in their order; nothing is left behind, and the bookings are of no use afterwards. Raises
+    RuleUnclear."""
+    plan = SeriesPlan.of_request(asked)
+    found: list[OccurrenceOutcome] = []
+    try:
+        with calendars.one_operation():
+            found = _DayByDay.under_locks(plan, None, actor, now).book(plan.dates)
+            raise _TakenBack
+    except _TakenBack:
+        return found
+
+
+def book_series(
+    asked: SeriesRequest, *, what_fits: bool = False, actor: Actor, now: datetime
+) -> BookingSeries:
+    """Book every day of it, or ask where the depot or a partner decides, in one transaction. Where `what_fits` is asked for, days
+    beyond the horizon wait until it reaches them, and what is refused becomes an exception.
+
+    Raises RuleUnclear, or Conflicts, which has the outcomes, where all was meant and something is refused, or nothing fits: then
+    nothing is booked.
+    """
+    plan = SeriesPlan.of_request(asked)
+    used = {"series_request_once": RequestIdInUse("This request id was used already.")}
+    with violation_raises(used), calendars.one_operation():
+        made = BookingSeries.objects.filter(
+            fleet=asked.first.fleet, request_id=asked.request_id or None
+        ).first()
+        if made is not None:
+            return made
+        series = _begin(plan, asked.request_id, now)
+        days = _DayByDay.under_locks(plan, series.pk, actor, now)
+        found = days.book(plan.dates)
+        refused = [one for one in found if one.refusal is not None and not (what_fits and one.is_beyond)]
+        if len(refused) == len(found) or (refused and not what_fits):
+            raise Conflicts(found)
+        days.settle(series, found)
+    return series
+
+
+def extend_series(*, series_id: int, now: datetime) -> BookingSeries:
+    """Book what the horizon has reached by now; done twice it does nothing more. What is refused becomes an exception, and the
+    fleet is told."""
+    with calendars.one_operation():
+        series = locked_series(series_id)
+        if series.next_date is None or series.due_at is None or series.due_at > now:
+            return series
+        plan = SeriesPlan.of_series(series)
+        waiting = [day for day in plan.dates if day >= series.next_date]
+        days = _DayByDay.under_locks(plan, series.pk, SERIES, now)
+        found = days.book(waiting)
+        days.settle(series, found)
+        refused = [one for one in found if one.refusal is not None and not one.is_beyond]
+        if refused:
+            series_missed.send(sender=BookingSeries, series=series, outcomes=refused, at=now)
+    return series
+
+
+def claim_due(*, now: datetime) -> None:
+    """Give the series of which a day has come within the horizon to jobs, in the transaction that puts off the next look."""
+    due = BookingSeries.objects.filter(due_at__lte=now).exclude(claimed_until__gt=now)
+    if not due.exists():
+        return
+    with transaction.atomic():
+        rows = due.order_by("due_at").select_for_update(no_key=True, skip_locked=True)
+        ids = list(rows.values_list("pk", flat=True)[:AT_ONCE])
+        BookingSeries.objects.filter(pk__in=ids).update(claimed_until=now + CLAIMED_FOR)
+        series_due.send(sender=BookingSeries, series_ids=ids, at=now)
+
+
+def locked_series(series_id: int) -> BookingSeries:
+    """Locked before all that a series touches: nothing else ever waits for it. Raises BookingSeries.DoesNotExist."""
+    list(BookingSeries.objects.select_for_update(no_key=True).filter(pk=series_id).values_list("pk"))
+    at_hand = ("fleet", "option__depot__operator", "evse", "vehicle", "trailer")
+    return BookingSeries.objects.select_related(*at_hand).get(pk=series_id)
+
+
+class _TakenBack(Exception):
+    """Ends the transaction of what is not meant to stay."""
+
+
+@dataclass(frozen=True)
+class _DayByDay:
+    """One day after the other, under the locks of all that any of them may take."""
+
+    plan: SeriesPlan
+    series_id: int | None
+    terms: Terms
+    actor: Actor
+    now: datetime
+
+    @classmethod
+    def under_locks(cls, plan: SeriesPlan, series_id: int | None, actor: Actor, now: datetime) -> _DayByDay:
+        return cls(plan, series_id, lock_reach(plan.first, now=now), actor, now)
+
+    def book(self, days: Iterable[date]) -> list[OccurrenceOutcome]:
+        return [self._booked(day) for day in days]
+
+    def _booked(self, day: date) -> OccurrenceOutcome:
+        request = self.plan.request(day, self.series_id)
+        try:
+            periods.check_horizon(self.terms, request.period.starts_at, now=self.now)
+            with transaction.atomic():
+                booking = request_booking(request, actor=self.actor, now=self.now)
+        except BookingError as refusal:
+            return OccurrenceOutcome(refusal=refusal, date=day, asked=request.period)
+        return OccurrenceOutcome(booking=booking, date=day, asked=request.period)
+
+    def settle(self, series: BookingSeries, found: Sequence[OccurrenceOutcome]) -> None:
+        """What is beyond the horizon waits from its first day on; what is refused before that becomes an exception."""
+        beyond = next((outcome for outcome in found if outcome.is_beyond), None)
+        refused = {one.date for one in found if one.refusal is not None and not one.is_beyond and one.date}
+        series.exceptions = sorted({*series.exceptions, *refused})
+        series.next_date, series.due_at, series.claimed_until = None, None, None
+        if beyond is not None and beyond.asked is not None:
+            ahead = timedelta(days=self.terms.horizon_days)
+            series.next_date = beyond.date
+            series.due_at = min(beyond.asked.starts_at - ahead, self.now + LOOK_AGAIN)
+        series.version += 1
+        series.save(update_fields=["exceptions", "next_date", "due_at", "claimed_until", "version"])
+
+
+def _begin(plan: SeriesPlan, request_id: str, now: datetime) -> BookingSeries:
+    """Raises VehicleUnknown or TrailerUnknown."""
+    first, start = plan.first, plan.rule.starts[0]
+    vehicle = own_vehicle(first.vehicle, first.fleet)
+    if vehicle is None:
+        raise VehicleUnknown("A series is of one vehicle.")
+    return BookingSeries.objects.create(
+        fleet=first.fleet, option=first.option, evse=first.evse, vehicle=vehicle,
+        trailer=own_trailer(first.trailer, first.fleet), asked=kept_of(first), rrule=plan.rule.text,
+        exceptions=sorted(plan.exceptions), first_date=start.date(), first_time=start.time(), length=plan.length,
+        request_id=request_id or new_request_id(), created_at=now,
+    )  # fmt: skip
