@@ -12,7 +12,7 @@ from bookings.core import occupancy
 from bookings.core.locking import lock_depot, lock_ids
 from bookings.errors import BookingError, TooFarAhead
 from bookings.models import BookingSeries
-from bookings.operations.book_many import ManyOutcome
+from bookings.operations.many_wishes import ManyOutcome
 from bookings.operations.slot_request import OfSeries, SlotRequest
 from bookings.rules import configuration, recurrence
 from bookings.rules.charging_duration import EnergyAsked
