@@ -24,6 +24,8 @@ class BookingError(Exception):
 
     code: ClassVar[str] = "refused"
     field: str = ""
+    # Where in what was sent that field is, if the asker sent several such things at once.
+    path: str = ""
 
     def __init__(self, sentence: str, *, nearest: Period | None = None) -> None:
         super().__init__(sentence)

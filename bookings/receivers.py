@@ -22,6 +22,7 @@ from bookings.models import (
     Invoice,
     Reminder,
     ScheduledBilling,
+    Trip,
 )
 from bookings.notifications import business_news
 from bookings.payments.prepaid import Account
@@ -39,6 +40,7 @@ from bookings.signals import (
     reminder_due,
     series_due,
     series_missed,
+    trip_settled,
 )
 from depots import operations as depot_operations
 from depots import signals as depots
@@ -240,6 +242,11 @@ def on_reminder_due(reminder: Reminder, at: datetime, **_: Any) -> None:
 @receiver(closures_changed)
 def on_closures_changed(evse_ids: list[int], at: datetime, **_: Any) -> None:
     business_news.tell_of_closures(evse_ids, at=at)
+
+
+@receiver(trip_settled)
+def on_trip_settled(trip: Trip, at: datetime, **_: Any) -> None:
+    business_news.tell_of_trip(trip, at=at)
 
 
 @receiver(mails_due)

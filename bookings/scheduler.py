@@ -49,6 +49,11 @@ def _expire_holds(*, now: datetime) -> None:
     _each(overdue.values_list("pk", flat=True), lambda pk: operations.expire_hold(booking_id=pk, now=now))
 
 
+def _settle_trips(*, now: datetime) -> None:
+    due = operations.due_trips(now).order_by("pk")
+    _each(due.values_list("pk", flat=True), lambda pk: operations.settle_trip(trip_id=pk, now=now))
+
+
 def _fail_undecided(*, now: datetime) -> None:
     overdue = Booking.objects.here().filter(decide_until__lte=now)
     _each(overdue.values_list("pk", flat=True), lambda pk: operations.fail_undecided(booking_id=pk, now=now))
@@ -105,11 +110,12 @@ def _each(ids: Iterable[int], do: Callable[[int], object]) -> None:
         except BookingError:
             continue  # somebody was faster: it is not due any more
         except Exception:
-            logger.exception("Booking %s could not be aged; it is tried again with the next tick", pk)
+            logger.exception("What is due for %s could not be done; it is tried again with the next tick", pk)
 
 
 # In this order with every tick.
 STEPS: tuple[Step, ...] = (
+    _settle_trips,
     _expire_holds,
     _fail_undecided,
     depots.release_lapsed,

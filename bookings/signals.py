@@ -47,3 +47,5 @@ mails_due = Signal()
 series_due = Signal()
 # series: BookingSeries, outcomes: list[OccurrenceOutcome], at. Days that waited could not be booked when their time came.
 series_missed = Signal()
+# trip: Trip, at. All its stops are booked, or it came to nothing.
+trip_settled = Signal()

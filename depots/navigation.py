@@ -151,7 +151,9 @@ class Nav:
         agreements = [] if self._runs_any else [self._link("/agreements/", "Agreements", "key")]
         if self._has(BOOKING_ROLES):
             links.append(self._link("/slots/", "Find a slot", "calendar-search", short="Find"))
-            links.append(self._link("/trips/plan/", "Plan a trip", "map-pin", short="Trip"))
+            links.append(self._link("/trips/plan/", "Plan a trip", "map-pin", short="Plan"))
+        trips = self._link("/trips/", "Trips", "route")
+        links.append(replace(trips, is_here=trips.is_here and not self.path.startswith("/trips/plan/")))
         return [
             *links,
             self._link("/vehicles/", "Vehicles", "truck"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from http.client import responses
 from typing import Any
@@ -90,7 +91,7 @@ def install(api: NinjaAPI) -> None:
 def problem_of(request: HttpRequest, error: Any) -> ApiResponse:
     """The answer to whatever was raised; what nobody foresaw is logged and told as no more than that."""
     if isinstance(error, BookingError):
-        return refused(error)
+        return refused(error, **_where(error))
     if isinstance(error, ApiRefusal):
         return for_status(error.status, error.detail, code=error.code, headers=error.headers)
     if isinstance(error, Invalid):
@@ -115,6 +116,26 @@ def told(error: BookingError) -> dict[str, Any]:
     if error.nearest is not None:
         found["nearest"] = period_out(error.nearest)
     return found
+
+
+@contextmanager
+def inside(path: str) -> Iterator[None]:
+    """Around what reads a part of a body: a refusal names its field behind the path of that part, as `stops.0.evse`."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid([(f"{path}.{field}", sentence) for field, sentence in error.errors]) from None
+    except BookingError as error:
+        error.path = path
+        raise
+
+
+def _where(error: BookingError) -> dict[str, Any]:
+    """Of a refusal inside of a body: the field by its path."""
+    if not error.path:
+        return {}
+    field = ".".join(part for part in (error.path, error.field) if part)
+    return {"field": field, "errors": [{"field": field, "detail": str(error)}]}
 
 
 def refused(error: BookingError, **more: Any) -> ApiResponse:

@@ -71,6 +71,20 @@ def lock_booking(
             transaction.set_rollback(True)
 
 
+def lock_together(booking_ids: Collection[int]) -> list[Booking]:
+    """Several bookings in key order, with what `lock_booking` locks before each, all of it before the first of them; whatever an
+    operation then locks for one of them is locked already."""
+    while True:
+        known = Booking.objects.filter(pk__in=booking_ids)
+        needed = frozenset[int]().union(*(_lock_set(booking, (), depot=False).evse_ids for booking in known))
+        with transaction.atomic():
+            lock_ids(needed)
+            locked = lock_bookings(booking_ids)
+            if all(needed >= _lock_set(booking, (), depot=False).evse_ids for booking in locked):
+                return locked
+            transaction.set_rollback(True)
+
+
 def lock_ids(evse_ids: Collection[int]) -> None:
     """The EVSEs locked in key order, for callers that read what they need of them afterwards."""
     if evse_ids:

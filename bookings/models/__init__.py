@@ -52,6 +52,7 @@ from bookings.models.telling import (
     Webhook,
     WebhookDelivery,
 )
+from bookings.models.trips import Trip
 
 __all__ = [
     "ENFORCEMENT_WHY",
@@ -126,6 +127,7 @@ __all__ = [
     "TermsOverride",
     "Token",
     "Trailer",
+    "Trip",
     "Vehicle",
     "Webhook",
     "WebhookDelivery",

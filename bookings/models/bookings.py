@@ -232,6 +232,9 @@ class Booking(models.Model):
     )
     seen_by_fleet_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)
+    trip = models.ForeignKey(
+        "bookings.Trip", models.PROTECT, related_name="stops", null=True, blank=True, db_index=False
+    )
     version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -292,6 +295,7 @@ class Booking(models.Model):
                 condition=Q(status__in=LIVE, vehicle__isnull=False),
             ),
             models.Index(fields=["trailer"], name="booking_of_trailer", condition=Q(trailer__isnull=False)),
+            models.Index(fields=["trip"], name="booking_of_trip", condition=Q(trip__isnull=False)),
             models.Index(fields=["held_until"], name="booking_held", condition=Q(status="held")),
             models.Index(
                 fields=["decide_until"], name="booking_undecided", condition=Q(decide_until__isnull=False)

@@ -27,7 +27,7 @@ def booking_object(booking: Booking, *, is_fleet: bool) -> dict[str, Any]:
         "tokens": [token.uid if is_fleet else token.ending for token in booking.tokens.all()],
         "held_until": _text(booking.held_until),
         "series": booking.series_id,
-        "trip": None,
+        "trip": booking.trip_id,
         "created_at": utc_text(booking.created_at, timespec="milliseconds"),
         "updated_at": utc_text(booking.updated_at, timespec="milliseconds"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bookings.models import Booking, BookingSeries, Closure, Invoice
+from bookings.models import Booking, BookingSeries, Closure, Invoice, Trip
 from bookings.notifications.occurrences import leave_word
 from bookings.notifications.resolving import params_of
 from bookings.operations import OccurrenceOutcome
@@ -52,3 +52,15 @@ def tell_of_missed_days(
         "starts_at": utc_text(first.asked.starts_at), "ends_at": utc_text(first.asked.ends_at), "others": len(outcomes) - 1,
     }  # fmt: skip
     leave_word("series_missed", series.fleet_id, params=params, link=series.get_absolute_url(), at=at)
+
+
+def tell_of_trip(trip: Trip, *, at: datetime) -> None:
+    """One that waited for answers, and is booked or came to nothing. Who cancels it knows."""
+    kinds = {Trip.Status.BOOKED.value: "trip_booked", Trip.Status.FAILED.value: "trip_failed"}
+    if (kind := kinds.get(trip.status)) is None:
+        return
+    stops = list(
+        trip.stops.select_related("depot__operator", "evse", "vehicle", "fleet").order_by("starts_at", "pk")
+    )
+    params = {**params_of(stops[0]), "stops": len(stops), "reason": trip.failure}
+    leave_word(kind, trip.fleet_id, params=params, link=trip.get_absolute_url(), at=at)

@@ -58,6 +58,8 @@ _TABLE = (
     _of_fleet("power_limit_lifted"),
     _of_fleet("waitlist_offer", mail=True),
     _of_fleet("series_missed", mail=True),
+    _of_fleet("trip_booked", mail=True),
+    _of_fleet("trip_failed", mail=True),
     _of_fleet("agreement_accepted", mail=True),
     _of_fleet("agreement_declined", mail=True),
     _of_fleet("agreement_invited", mail=True),

@@ -75,6 +75,7 @@ from bookings.operations.series_plan import OccurrenceOutcome, SeriesPlan, Serie
 from bookings.operations.slot_request import SlotRequest
 from bookings.operations.tokens import add_token, change_token, set_blocked
 from bookings.operations.trailers import TrailerFacts, add_trailer, change_trailer, set_trailer_retired
+from bookings.operations.trips import book_trip, cancel_trip, due_trips, settle_trip
 from bookings.operations.undo import undo
 from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
@@ -105,8 +106,10 @@ __all__ = [
     "begin_stay",
     "book_many",
     "book_series",
+    "book_trip",
     "cancel_booking",
     "cancel_series",
+    "cancel_trip",
     "change_booking",
     "change_series",
     "change_token",
@@ -121,6 +124,7 @@ __all__ = [
     "correct_session",
     "decide",
     "delay_booking",
+    "due_trips",
     "end_limits",
     "end_session",
     "end_unused",
@@ -158,6 +162,7 @@ __all__ = [
     "set_blocked",
     "set_retired",
     "set_trailer_retired",
+    "settle_trip",
     "show_limit_at_partner",
     "start_at_partner",
     "start_charging",

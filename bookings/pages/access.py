@@ -24,6 +24,7 @@ from bookings.models import (
     KeptEvse,
     Token,
     Trailer,
+    Trip,
     Vehicle,
 )
 from bookings.pages.memberships import Person, organisation_ids, organisations
@@ -87,6 +88,21 @@ def booking_rows() -> QuerySet[Booking]:
         billed_total=Subquery(total),
         billed_currency=Subquery(records.values("currency")[:1]),
     )
+
+
+def trips_of(user: Person) -> QuerySet[Trip]:
+    """The trips of this person's fleets with their stops, the latest first."""
+    rows = Trip.objects.filter(fleet__in=fleets_seen(user)).select_related("fleet")
+    return rows.prefetch_related(Prefetch("stops", booking_rows())).order_by("-asked_at", "-pk")
+
+
+def trip(user: Person, trip_id: int) -> Trip:
+    return get_object_or_404(trips_of(user), pk=trip_id)
+
+
+def fleet_trip(user: Person, trip_id: int) -> Trip:
+    """A trip this person may cancel for its fleet."""
+    return get_object_or_404(trips_of(user), pk=trip_id, fleet__in=fleets_booked_for(user))
 
 
 def booking(user: Person, booking_id: int) -> Booking:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,11 @@ class StopCard:
     number: int = 0
     needs_decision: bool = False
     others: tuple[StopCard, ...] = ()
+
+    @property
+    def as_text(self) -> str:
+        """The whole slot in one field, for a form that sends several."""
+        return urlencode(self.carried)
 
     @property
     def offer(self) -> SlotOffer:
@@ -133,6 +139,16 @@ class TripPage:
     @property
     def destination(self) -> Where:
         return self.places[-1]
+
+    @property
+    def is_bookable(self) -> bool:
+        """Together: for one fleet, and all of it known."""
+        return bool(self.stops) and self.trip.search.vehicle is not None
+
+    @property
+    def needs_answers(self) -> int:
+        """How many of the stops somebody decides on."""
+        return sum(card.needs_decision or card.offer.is_hint for card in self.stops)
 
     @property
     def length_km(self) -> int:

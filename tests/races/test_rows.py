@@ -91,7 +91,7 @@ from tests.factories import (
     slot,
 )
 from tests.money_factories import make_invoice, new_booking_payment, new_cdr, new_prepaid_entry
-from tests.races import money_rows, series_rows, telling_rows
+from tests.races import money_rows, series_rows, telling_rows, trip_rows
 from tests.races.money_rows import money
 from tests.races.processes import at_once
 from tests.races.removed_guards import Constraint
@@ -152,7 +152,9 @@ def test_of_two_equal_rows_written_at_once_one_stays(name: str) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", sorted(constraints(CheckConstraint)))
 def test_a_row_that_makes_no_sense_is_refused(name: str) -> None:
-    row = (NONSENSE | money_rows.NONSENSE | telling_rows.NONSENSE | series_rows.NONSENSE)[name]()
+    row = (
+        NONSENSE | money_rows.NONSENSE | telling_rows.NONSENSE | series_rows.NONSENSE | trip_rows.NONSENSE
+    )[name]()
 
     with pytest.raises(IntegrityError) as refusal, transaction.atomic():
         row.save(force_insert=True)

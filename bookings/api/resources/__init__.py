@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from ninja import Router
 
-from bookings.api.resources import batch, bookings, depots, events, holds, records, slots, vehicles, webhooks
+from bookings.api.resources import (
+    batch,
+    bookings,
+    depots,
+    events,
+    holds,
+    records,
+    slots,
+    trips,
+    vehicles,
+    webhooks,
+)
 
 # Paths below /api/v1. Who adds a resource adds it here.
 ROUTERS: dict[str, Router] = {
@@ -14,6 +25,7 @@ ROUTERS: dict[str, Router] = {
     "events": events.router,
     "holds": holds.router,
     "slots": slots.router,
+    "trips": trips.router,
     "vehicles": vehicles.router,
     "webhooks": webhooks.router,
     "": records.router,

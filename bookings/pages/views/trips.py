@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -28,16 +28,7 @@ _ASKING = ("origin", "destination", "via", "near")
 @require_safe
 def plan(request: HttpRequest) -> HttpResponse:
     """The stops of a trip, once it is asked for; nothing is booked by looking."""
-    fleets, now = access.dispatcher(request.user), timezone.now()
-    form = TripForm(request.GET, fleets=fleets, vehicles=_vehicles(fleets), now=now)
-    page = None
-    if form.is_asked and form.is_valid():
-        try:
-            page = TripPage.of(form)
-        except OppositePoints as refusal:
-            form.add_error("destination", str(refusal))
-    status = 422 if form.errors else 200
-    return pages.respond(request, "bookings/trips/plan", {"form": form, "page": page}, status)
+    return plan_page(request, request.GET)
 
 
 @never_cache
@@ -55,6 +46,22 @@ def places(request: HttpRequest) -> HttpResponse:
     return render(request, "bookings/trips/_places.html", {"found": found, "prefix": prefix})
 
 
-def _vehicles(fleets: list[Organisation]) -> list[Vehicle]:
+def plan_page(request: HttpRequest, asked: QueryDict, status: int = 200, refused: str = "") -> HttpResponse:
+    """The plan for what was asked; `refused` says why booking it came to nothing, with its status."""
+    fleets, now = access.dispatcher(request.user), timezone.now()
+    form = TripForm(asked, fleets=fleets, vehicles=vehicles_of(fleets), now=now)
+    page = None
+    if form.is_asked and form.is_valid():
+        try:
+            page = TripPage.of(form)
+        except OppositePoints as refusal:
+            form.add_error("destination", str(refusal))
+    context = {"form": form, "page": page, "refused": refused, "question": asked.urlencode()}
+    return pages.respond(
+        request, "bookings/trips/plan", context, 422 if form.errors and status == 200 else status
+    )
+
+
+def vehicles_of(fleets: list[Organisation]) -> list[Vehicle]:
     found = Vehicle.objects.filter(fleet__in=fleets, is_retired=False)
     return list(found.select_related("fleet").order_by("fleet__name", "plate"))

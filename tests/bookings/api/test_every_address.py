@@ -12,7 +12,7 @@ from bookings.api.urls import api
 from bookings.webhooks.registry import make_webhook
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
-from tests.factories import NOW, make_depot, make_evse, make_fleet
+from tests.factories import NOW, make_depot, make_evse, make_fleet, slot
 
 pytestmark = pytest.mark.django_db
 PREFIX = "/api/v1"
@@ -28,6 +28,8 @@ BODIES: dict[str, Any] = {
     "POST /holds/{booking_id}/confirmation": None,
     "DELETE /holds/{booking_id}": None,
     "GET /depots/{depot_id}": None,
+    "GET /trips/{trip_id}": None,
+    "DELETE /trips/{trip_id}": None,
     "GET /vehicles/{plate}": None,
     "DELETE /vehicles/{plate}": None,
     "GET /webhooks/{webhook_id}": None,
@@ -67,6 +69,8 @@ def test_what_is_another_organisations_is_not_there(site: Site) -> None:
     make_evse(closed)
     stranger = FleetSystem.of(make_fleet())
     names = {"booking_id": site.book()["id"], "depot_id": closed.code, "plate": site.vehicle.plate}
+    trip = site.system.post("/trips", {"stops": [site.wanted(slot(15, 16))]})
+    names["trip_id"] = trip.json()["id"]
     names["webhook_id"] = make_webhook(organisation=site.fleet, url="https://hooks.example/", now=NOW)[0].pk
 
     for method, path in addresses():

@@ -37,6 +37,7 @@ from bookings.models import (
     TariffVersion,
     Token,
     Trailer,
+    Trip,
     Vehicle,
 )
 from bookings.operations import kept_evses
@@ -110,6 +111,8 @@ READERS = {
     **{key: {"manager"} for key in ("agreement_end", "agreement_rules", "agreement_offer", "depot_rules")},
     "slots": BOOKERS | {"rival"},
     **dict.fromkeys(("trip_plan", "places"), BOOKERS | {"rival"}),
+    "trips": FLEET | {"rival", "keeper"},
+    "trip": FLEET,
     "many": BOOKERS | {"rival"},
     "bookings": FLEET | {"rival", "keeper"},
     "booking": FLEET | DEPOT,
@@ -200,6 +203,8 @@ WRITERS = {
     "reserve_test": {"manager"},
     "kept_release": {"manager"},
     "holds": BOOKERS | {"rival"},
+    "trips": BOOKERS | {"rival"},
+    "trip_cancellation": BOOKERS,
     "many": BOOKERS | {"rival"},
     "many_rows": BOOKERS | {"rival"},
     "bookings": BOOKERS | {"rival"},
@@ -379,7 +384,12 @@ def _build() -> World:
     proposal = AgreementProposal.objects.create(
         depot=depot, guest=ours, made_by_side="guest", made_at=NOW, made_by_kind="dispatcher"
     )
+    trip = Trip.objects.create(
+        fleet=ours, status="booked", asked_at=NOW, settled_at=NOW, asked_by_kind="dispatcher"
+    )
+    Booking.objects.filter(pk=mine.pk).update(trip=trip)
     arguments = {
+        "trip_id": trip.pk,
         "proposal_id": proposal.pk, "rule_id": make_rule(agreement, "window").pk,
         "depot_rule_id": make_rule(depot, "window").pk,
         "root_id": root.pk, "api_token_id": make_api_token(organisation=ours, name="planner", now=NOW)[0].pk,
