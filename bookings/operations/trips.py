@@ -21,10 +21,10 @@ from bookings.core.locking import lock_together
 from bookings.errors import BookingError, ChangedMeanwhile, Conflicts, VehicleElsewhere, WrongStatus
 from bookings.models import LIVE, Booking, BookingStatus, CancelReason, Trip
 from bookings.operations.book import hold_slot, request_booking
-from bookings.operations.book_many import ManyOutcome
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.confirm import confirm_hold
 from bookings.operations.lock_together import lock_places
+from bookings.operations.many_wishes import ManyOutcome
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import content_version
 from bookings.rules.permissions import CANCELLABLE
