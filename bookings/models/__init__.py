@@ -13,6 +13,7 @@ from bookings.models.booking_states import (
 from bookings.models.booking_tokens import BookingToken
 from bookings.models.bookings import LEAD_MINUTES, Booking, BookingSession, CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
+from bookings.models.closure_acts import ClosureAct, ClosureStep
 from bookings.models.enforcement_words import ENFORCEMENT_WHY
 from bookings.models.fleet import GROUP, OwnerCheck, Token, Trailer, Vehicle
 from bookings.models.incoming import IncomingInvoice, InvoiceReconciliationRecord
@@ -82,6 +83,8 @@ __all__ = [
     "ChargingProfile",
     "Claim",
     "Closure",
+    "ClosureAct",
+    "ClosureStep",
     "DepotPower",
     "Dispute",
     "Enforcement",

@@ -121,10 +121,14 @@ class Claim(models.Model):
 
 
 class Closure(models.Model):
-    """An EVSE is out of use for a span. What is already booked stays until it is moved or cancelled."""
+    """An EVSE is out of use for a span. What is already booked stays until it is moved or cancelled. `act` is the decision it is
+    part of."""
 
     id = models.BigIntegerField(primary_key=True, db_default=NextHolder(), editable=False)
     evse = models.ForeignKey(Evse, models.CASCADE, related_name="closures")
+    act = models.ForeignKey(
+        "bookings.ClosureAct", models.SET_NULL, related_name="closures", null=True, blank=True
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     reason = models.CharField(max_length=200, blank=True)

@@ -9,7 +9,7 @@ from bookings.models import Booking, BookingSeries, Closure, Invoice, Trip
 from bookings.notifications.occurrences import leave_word
 from bookings.notifications.resolving import params_of
 from bookings.operations import OccurrenceOutcome
-from depots.periods import utc_text
+from depots.periods import spanning, utc_text
 
 
 def tell_of_invoices(invoices: Sequence[Invoice], *, at: datetime) -> None:
@@ -27,18 +27,24 @@ def tell_of_invoices(invoices: Sequence[Invoice], *, at: datetime) -> None:
 
 
 def tell_of_closures(evse_ids: Sequence[int], *, at: datetime) -> None:
-    """Fleets whose bookings stand in a closure that was made just now."""
-    for closure in Closure.objects.filter(evse__in=evse_ids, created_at=at, lifted_at=None):
-        standing = Booking.objects.live().filter(evse=closure.evse_id).overlapping(closure.period)
-        rows = standing.select_related("depot__operator", "evse", "vehicle", "fleet").order_by(
-            "starts_at", "pk"
-        )
-        for booking in rows:
-            if booking.fleet.is_partner:
-                continue
+    """Fleets whose bookings stand in a closure that was made just now; who is moved or cancelled with it hears of that."""
+    closures = list(Closure.objects.filter(evse__in=evse_ids, created_at=at, lifted_at=None))
+    span = spanning(closure.period for closure in closures)
+    if span is None:
+        return
+    standing = Booking.objects.live().filter(evse__in=[closure.evse_id for closure in closures])
+    rows = standing.overlapping(span).filter(fleet__is_partner=False)
+    rows = rows.select_related("depot__operator", "evse", "vehicle", "fleet").order_by("starts_at", "pk")
+    for booking in rows:
+        closure = next((c for c in closures if _runs_into(booking, c)), None)
+        if closure is not None:
             params = {**params_of(booking), "reason": closure.reason}
             link = booking.get_absolute_url()
             leave_word("closure", booking.fleet_id, params=params, link=link, booking=booking, at=at)
+
+
+def _runs_into(booking: Booking, closure: Closure) -> bool:
+    return booking.evse_id == closure.evse_id and booking.period.overlaps(closure.period)
 
 
 def tell_of_missed_days(

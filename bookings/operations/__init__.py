@@ -22,6 +22,7 @@ from bookings.operations.charge import (
     vehicle_left,
 )
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
+from bookings.operations.closure_acts import close_evses, undo_closure
 from bookings.operations.confirm import confirm_hold
 from bookings.operations.decide import decide
 from bookings.operations.expire import (
@@ -118,6 +119,7 @@ __all__ = [
     "claim_due",
     "clear_closure",
     "close_evse",
+    "close_evses",
     "complete",
     "complete_overdue_remote",
     "confirm_hold",
@@ -179,6 +181,7 @@ __all__ = [
     "take_result",
     "tell_of_released_hours",
     "undo",
+    "undo_closure",
     "unlock_at_partner",
     "vehicle_left",
     "waiting_for_payment",

@@ -189,6 +189,8 @@ def write(
         "by": asker.by, "groups": sorted(change.aspects(booking, place.evse)),
         "before": shown(booking, was, change.before.tokens),
     }  # fmt: skip
+    if change.why:
+        detail["note"] = change.why[:200]
     if bid.quote != booking.quote:
         detail["quote_before"] = booking.quote
     if change.is_other_energy(booking):

@@ -43,8 +43,8 @@ class PlannedChange:
     price it was asked at, where it waited for an answer.
 
     `energy` is newly asked for, empty where it is no longer; `power_w` is a new wish; `kept_w` what was kept for the change
-    while the depot decided. A rescue keeps as much of its power as there is; other moves of the depot lower it only where that is
-    accepted. `until_no_show` as of ChangeRequest.
+    while the depot decided. A rescue keeps as much as there is of its power (or of `rescued_w`); other moves of the depot lower
+    it only where that is accepted. `why` is what the depot says of its move. `until_no_show` as of ChangeRequest.
     """
 
     period: Period
@@ -61,6 +61,8 @@ class PlannedChange:
     quote: dict[str, Any] | None = None
     kept_w: int | None = None
     is_rescue: bool = False
+    rescued_w: int | None = None
+    why: str = ""
     energy: EnergyAsked | None = None
     accepts_lower_power: bool = False
     until_no_show: bool = False

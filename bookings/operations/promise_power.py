@@ -36,7 +36,8 @@ def watts_for(
     wish_w = change.power_w if change.power_w is not None else booking.wished_power_w
     most_w = booking.terms.max_promise_w
     if change.is_rescue:
-        return _as_much_as_there_is(supply, booking, target, span, change, booking.promised_power_w)
+        wanted_w = booking.promised_power_w if change.rescued_w is None else change.rescued_w
+        return _as_much_as_there_is(supply, booking, target, span, change, wanted_w)
     if by == Booking.Side.DEPOT:
         return _asked_of_manager(supply, booking, target, span, change)
     already = _already(booking, change, target)

@@ -8,7 +8,8 @@ from datetime import datetime
 from django.db import transaction
 
 from bookings.actors import Actor
-from bookings.errors import BookingError
+from bookings.core.constraints import violation_raises
+from bookings.errors import BookingError, SlotTaken
 from bookings.models import Booking
 from bookings.operations.apply_change import apply
 from bookings.operations.change_plan import Before, PlannedChange
@@ -37,15 +38,25 @@ def best_first(
     return sorted(evses, key=lambda evse: (lost(evse), evse.pk not in in_option))
 
 
-def relocate(booking: Booking, target: Evse, needs: Needs, *, actor: Actor, now: datetime) -> bool:
-    """Put the locked booking there as it stands, with as much of its power as there is; False where that is refused. Its
-    caller has queued to claim."""
+def relocate(
+    booking: Booking,
+    target: Evse,
+    needs: Needs,
+    *,
+    power_w: int | None = None,
+    why: str = "",
+    actor: Actor,
+    now: datetime,
+) -> bool:
+    """Put the locked booking there as it stands, with as much of its power (or of `power_w`) as there is; False where that is
+    refused. Its caller has queued to claim; `why` is for its fleet."""
     change = PlannedChange(
         period=booking.period, evse=target, vehicle=booking.vehicle, trailer=booking.trailer, tokens=None, power_w=None,
         evse_asked=True, needs=needs, before=Before(list(booking.tokens.all()), needs), is_rescue=True,
+        rescued_w=power_w, why=why,
     )  # fmt: skip
     try:
-        with transaction.atomic():
+        with violation_raises({"occupancy_evse_once": SlotTaken()}), transaction.atomic():
             apply(booking, change, target, by=Booking.Side.DEPOT, actor=actor, now=now)
     except BookingError:
         booking.refresh_from_db()

@@ -21,6 +21,8 @@ from bookings.models import (
     BookingToken,
     ChargeDetailRecord,
     Closure,
+    ClosureAct,
+    ClosureStep,
     KeptEvse,
     Token,
     Trailer,
@@ -250,6 +252,20 @@ def closure(user: Person, code: str, closure_id: int) -> Closure:
     """A closure at a depot this person runs."""
     rows = Closure.objects.select_related("evse__depot__operator")
     return get_object_or_404(rows, pk=closure_id, evse__depot=run_depot(user, code))
+
+
+def closure_act(user: Person, code: str, act_id: int) -> ClosureAct:
+    """What was decided about closing EVSEs of a depot this person runs, with what became of their bookings."""
+    rows = ClosureAct.objects.select_related("depot__operator").prefetch_related(
+        Prefetch("closures", Closure.objects.select_related("evse").order_by("evse__uid")),
+        Prefetch(
+            "steps",
+            ClosureStep.objects.select_related(
+                "booking__fleet", "booking__evse", "evse_before", "evse_after", "rebooked"
+            ),
+        ),
+    )
+    return get_object_or_404(rows, pk=act_id, depot=run_depot(user, code))
 
 
 def vehicles_of(user: Person) -> QuerySet[Vehicle]:

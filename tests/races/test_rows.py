@@ -27,6 +27,8 @@ from bookings.models import (
     CalendarMark,
     ChargingProfile,
     Closure,
+    ClosureAct,
+    ClosureStep,
     ExternalLimit,
     KeptAnswer,
     KeptEvse,
@@ -268,7 +270,8 @@ def promises() -> dict[str, Build]:
     partner.tokens.all().delete()
     times = {"charger": evse.charger, "started_at": NOW, "start_received_at": NOW}
     session = ChargingSession.objects.create(**times, transaction="T-9")
-    booking = _booking(evse, request_id="first")
+    booking, act = _booking(evse, request_id="first"), _closure_act(depot=evse.depot)
+    act.save()
     booking.save()
     beside = _booking(evse, request_id="R9")
     beside.save()
@@ -336,6 +339,9 @@ def promises() -> dict[str, Build]:
             evse=evse, charger=evse.charger, number=1, asked_at=NOW, asked_by_kind="manager"
         ),
         "evse_kept_once": lambda n: _kept(evse, (booking, beside)[n]),
+        "closure_step_once": lambda _: ClosureStep(
+            act=act, booking=booking, outcome="stays", evse_before=evse, version=1
+        ),
     }  # fmt: skip
 
 
@@ -411,7 +417,23 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "external_limit_ends_after_start": lambda: _limit(starts_at=NOW, ends_at=NOW),
     "external_limit_not_negative": lambda: _limit(watts=-1),
     "closure_ends_after_start": lambda: Closure(evse=make_evse(), starts_at=NOW, ends_at=NOW, created_at=NOW),
+    "closure_act_ends_after_start": lambda: _closure_act(ends_at=NOW),
+    "closure_act_undone_by_somebody": lambda: _closure_act(undone_at=NOW),
+    "closure_step_moved_somewhere": lambda: _closure_step("moved"),
 }
+
+
+def _closure_act(**fields: Any) -> ClosureAct:
+    whole = {"starts_at": NOW, "ends_at": NOW + timedelta(hours=1), "made_at": NOW, "made_by_kind": "manager"}
+    return ClosureAct(**{"depot": fields.get("depot") or make_depot(), **whole, **fields})
+
+
+def _closure_step(outcome: str) -> ClosureStep:
+    evse = make_evse()
+    act, booking = _closure_act(depot=evse.depot), _booking(evse)
+    act.save()
+    booking.save()
+    return ClosureStep(act=act, booking=booking, outcome=outcome, evse_before=evse, version=1)
 
 
 def _limit(**fields: Any) -> ExternalLimit:

@@ -177,18 +177,70 @@ class PowerLimitForm(PeriodForm):
         return int(self.cleaned_data["kw"] * 1000)
 
 
+class EvsesField(forms.MultipleChoiceField):
+    """Some of a depot's EVSEs, by their uids in any capitals."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, **options: Any) -> None:
+        missing = "There is no such EVSE at this depot."
+        super().__init__(**{"label": "EVSEs", "required": False, **options})
+        self.error_messages["invalid_choice"] = missing
+        self.rows: dict[str, Evse] = {}
+
+    def offer_evses(self, evses: Iterable[Evse]) -> None:
+        self.rows = {evse.uid.upper(): evse for evse in evses}
+        self.choices = [(evse.uid, _label(evse)) for evse in self.rows.values()]
+
+    def clean(self, value: Any) -> list[Evse]:
+        uids = [str(uid).strip().upper() for uid in value or [] if str(uid).strip()]
+        if unknown := [uid for uid in uids if uid not in self.rows]:
+            raise forms.ValidationError(self.error_messages["invalid_choice"], params={"value": unknown[0]})
+        return [self.rows[uid] for uid in dict.fromkeys(uids)]
+
+
 class ClosureForm(PeriodForm):
-    evse = EvseField()
+    """Which EVSEs (`evses` once valid), when and why."""
+
+    evse = EvsesField()
+    whole = forms.BooleanField(label="All EVSEs of the depot", required=False)
     reason = forms.CharField(
         max_length=200, required=False, help_text="Fleets whose bookings are moved or cancelled read this."
     )
-    field_order = ("evse", "starts_at", "ends_at", "reason")
+    field_order = ("evse", "whole", "starts_at", "ends_at", "reason")
 
     def __init__(self, *args: Any, evses: Iterable[Evse], **options: Any) -> None:
         super().__init__(*args, **options)
         field = self.fields["evse"]
-        assert isinstance(field, EvseField)
+        assert isinstance(field, EvsesField)
         field.offer_evses(evses)
+        self._all = list(field.rows.values())
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        if values.get("whole"):
+            values["evse"] = self._all
+        if not values.get("evse") and "evse" not in self.errors:
+            self.add_error("evse", "Choose at least one EVSE.")
+        return values
+
+    @property
+    def evses(self) -> list[Evse]:
+        found: list[Evse] = self.cleaned_data["evse"]
+        return found
+
+    @property
+    def what(self) -> str:
+        """What is to be closed, in words."""
+        if len(self.evses) == len(self._all) > 1:
+            return "the whole depot"
+        return self.evses[0].uid if len(self.evses) == 1 else f"{len(self.evses)} EVSEs"
+
+    @property
+    def done(self) -> str:
+        if len(self.evses) == len(self._all) > 1:
+            return "The whole depot is closed."
+        return f"{self.what} {'is' if len(self.evses) == 1 else 'are'} closed."
 
 
 def add_refusal(form: forms.Form, refusal: BookingError, depot: Depot) -> None:

@@ -1,10 +1,8 @@
-"""EVSEs out of use: look first what stands in the way, then close."""
+"""EVSEs out of use: look first what stands in the way, decide on each, then close; and take it back."""
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -18,17 +16,26 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile
-from bookings.models import LIVE, Booking, Closure
-from bookings.operations.close import Proposal, version_of
+from bookings.models import LIVE, Booking, Closure, ClosureAct
+from bookings.operations.closure_acts import act_version, can_be_undone
+from bookings.operations.closure_plan import Outage, proposed, version_of
 from bookings.pages import access
 from bookings.pages.board.reading import evses_of
-from bookings.pages.forms.depot import ClosureForm, add_refusal
+from bookings.pages.closure_rows import (
+    all_stay,
+    choices_of,
+    gone_since,
+    rows_of,
+    seen_rows,
+    summary,
+    summary_of_steps,
+)
+from bookings.pages.forms.depot import ClosureForm, nearest_words
 from bookings.pages.views.refusals import status_of
 from bookings.rules import content_version
 from bookings.rules.content_version import seen_version
 from depots.models import Depot
 from depots.pages import done, respond
-from depots.periods import Period
 from depots.wall_clock import local_text
 
 SHOWN_PAST = timedelta(days=7)
@@ -46,27 +53,45 @@ def closures(request: HttpRequest, code: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def close(request: HttpRequest, code: str) -> HttpResponse:
-    """GET previews what the asked closure runs into and changes nothing; POST closes, and clears when told to."""
+    """GET previews what the asked closure runs into and changes nothing; POST closes, and does with each booking what was
+    proposed or chosen when told to `clear`, else leaves them all."""
     depot = access.run_depot(request.user, code)
     if request.method != "POST" and "starts_at" not in request.GET:
-        return _preview(request, depot, _blank(request, depot))
-    form = ClosureForm(
-        request.POST if request.method == "POST" else request.GET, depot=depot, evses=evses_of(depot)
-    )
+        return respond(request, "bookings/closures/close", _asking(_blank(request, depot), depot))
+    given = request.POST if request.method == "POST" else request.GET
+    form = ClosureForm(given, depot=depot, evses=evses_of(depot))
     if not form.is_valid() or form.period is None:
-        return _preview(request, depot, form, status=422)
-    proposals = _would_be(form, form.period)
+        return respond(request, "bookings/closures/close", _asking(form, depot), 422)
+    outage = Outage(depot, frozenset(evse.pk for evse in form.evses), form.period)
     if request.method != "POST":
-        return _preview(request, depot, form, proposals)
+        return _preview(request, form, outage)
     try:
-        closed = _close(request, form, form.period, proposals)
-    except ChangedMeanwhile:
-        # What was looked at is not what would be done: look again first.
-        return _preview(request, depot, form, proposals, status=409)
+        act = _close(request, form, outage)
     except BookingError as refusal:
-        add_refusal(form, refusal, depot)
-        return _preview(request, depot, form, status=status_of(refusal))
-    return _closed(request, closed)
+        return _preview(request, form, outage, refusal)
+    return _to_act(request, act, form.done)
+
+
+@never_cache
+@login_required
+@require_safe
+def act(request: HttpRequest, code: str, act_id: int) -> HttpResponse:
+    """What one decision closed, and what became of each booking."""
+    return _act(request, access.closure_act(request.user, code, act_id))
+
+
+@login_required
+@require_POST
+def undo(request: HttpRequest, code: str, act_id: int) -> HttpResponse:
+    found = access.closure_act(request.user, code, act_id)
+    try:
+        operations.undo_closure(
+            act_id=found.pk, seen_version=seen_version(request.POST), actor=access.as_manager(request.user),
+            now=timezone.now(),
+        )  # fmt: skip
+    except BookingError as refusal:
+        return _act(request, access.closure_act(request.user, code, act_id), refusal)
+    return _to_act(request, found, "The closure is taken back.")
 
 
 @never_cache
@@ -109,10 +134,9 @@ def _closure(request: HttpRequest, found: Closure, refusal: BookingError | None 
     context = {
         **shown,
         "depot": depot,
-        "rows": [_proposed(proposal, depot) for proposal in standing],
+        "rows": rows_of(standing, depot),
         "version": version_of(standing),
         "will_clear": any(not proposal.stays for proposal in standing),
-        "summary": _summary(Counter(_kind(proposal) for proposal in standing)),
         "refusal": refusal,
         "back_url": reverse("bookings:closures", args=[depot.code]),
     }
@@ -133,75 +157,94 @@ def _list(request: HttpRequest, depot: Depot, form: ClosureForm, status: int = 2
         {
             "depot": depot,
             "groups": [(title, rows) for title, rows in groups if rows],
+            "acts": _acts(depot, now),
             "form": form if depot.operator_id in access.operators_decided_for(request.user) else None,
         },
         status,
     )
 
 
+def _asking(form: ClosureForm, depot: Depot) -> dict[str, Any]:
+    return {
+        "depot": depot,
+        "form": form,
+        "is_previewed": False,
+        "back_url": reverse("bookings:closures", args=[depot.code]),
+    }
+
+
 def _preview(
-    request: HttpRequest,
-    depot: Depot,
-    form: ClosureForm,
-    proposals: list[Proposal] | None = None,
-    status: int = 200,
+    request: HttpRequest, form: ClosureForm, outage: Outage, refusal: BookingError | None = None
 ) -> HttpResponse:
-    rows = [_proposed(proposal, depot) for proposal in proposals or []]
-    return respond(
-        request,
-        "bookings/closures/close",
-        {
-            "depot": depot,
-            "form": form,
-            "is_previewed": proposals is not None,
-            "is_stale": status == HTTPStatus.CONFLICT and proposals is not None,
-            "rows": rows,
-            "version": version_of(proposals or []),
-            "will_clear": any(row["kind"] != "stays" for row in rows),
-            "summary": _summary(Counter(row["kind"] for row in rows)),
-            "back_url": reverse("bookings:closures", args=[depot.code]),
-        },
-        status,
-    )
+    """What stands in the way as things are; after a refusal with what was chosen, and what is other than was seen."""
+    depot, given = outage.depot, request.POST if refusal else None
+    proposals = proposed(outage, leaves_armed=True, now=timezone.now())
+    rows = rows_of(proposals, depot, given)
+    context = {
+        **_asking(form, depot),
+        "is_previewed": True,
+        "rows": rows,
+        "seen_rows": seen_rows(proposals),
+        "version": version_of(proposals),
+        "will_clear": any(row.options for row in rows),
+        "refusal": _refused(refusal, outage) if refusal else "",
+        "gone": gone_since(given, proposals) if given else 0,
+    }
+    return respond(request, "bookings/closures/close", context, status_of(refusal) if refusal else 200)
+
+
+def _refused(refusal: BookingError, outage: Outage) -> str:
+    if isinstance(refusal, ChangedMeanwhile):
+        return "Nothing is closed yet: what stands there has changed since you looked. This is how it is now."
+    return f"Nothing is closed yet. {nearest_words(refusal, outage.depot)}"
 
 
 def _blank(request: HttpRequest, depot: Depot) -> ClosureForm:
     """From the next full hour for two hours, at the EVSE the address names."""
     hour = timezone.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     initial = {
-        "evse": request.GET.get("evse", ""),
+        "evse": request.GET.getlist("evse"),
         "starts_at": local_text(hour, depot.zone),
         "ends_at": local_text(hour + timedelta(hours=2), depot.zone),
     }
     return ClosureForm(initial=initial, depot=depot, evses=evses_of(depot))
 
 
-def _would_be(form: ClosureForm, period: Period) -> list[Proposal]:
-    closure = Closure(evse=form.cleaned_data["evse"], starts_at=period.starts_at, ends_at=period.ends_at)
-    return operations.affected(closure, now=timezone.now())
-
-
-def _close(request: HttpRequest, form: ClosureForm, period: Period, proposals: list[Proposal]) -> Closure:
-    """Raises ChangedMeanwhile when the preview showed something else than these proposals."""
-    if seen_version(request.POST) != version_of(proposals):
-        raise ChangedMeanwhile("What stands in its way has changed since you looked. Look again.")
-    return operations.close_evse(
-        evse=form.cleaned_data["evse"], period=period, reason=form.cleaned_data["reason"],
-        actor=access.as_manager(request.user), now=timezone.now(),
+def _close(request: HttpRequest, form: ClosureForm, outage: Outage) -> ClosureAct:
+    """Raises ChangedMeanwhile when the preview showed something else than is proposed by now."""
+    now = timezone.now()
+    proposals = proposed(outage, leaves_armed=True, now=now)
+    clears = "clear" in request.POST
+    choices = choices_of(request.POST, proposals, evses_of(outage.depot)) if clears else all_stay(proposals)
+    return operations.close_evses(
+        outage=outage, reason=form.cleaned_data["reason"], choices=choices, seen_version=seen_version(request.POST),
+        actor=access.as_manager(request.user), now=now,
     )  # fmt: skip
 
 
-def _closed(request: HttpRequest, closed: Closure) -> HttpResponse:
-    """On to the list; where it was to be cleared as well and could not, to the closure."""
-    code, told = closed.evse.depot.code, f"{closed.evse} is closed."
-    if "clear" not in request.POST:
+def _to_act(request: HttpRequest, act: ClosureAct, told: str) -> HttpResponse:
+    """To what became of its bookings; without any to the list."""
+    code, steps = act.depot.code, list(act.steps.all())
+    if not steps:
         return done(request, reverse("bookings:closures", args=[code]), told)
-    # A change of its own after the closure: whoever books meanwhile is refused already, so nothing slips in between.
-    try:
-        cleared = _clear(request, closed)
-    except BookingError as refusal:
-        return done(request, reverse("bookings:closure", args=[code, closed.pk]), f"{told} {refusal}")
-    return done(request, reverse("bookings:closures", args=[code]), f"{told} {cleared}")
+    words = told if act.undone_at else f"{told} {summary_of_steps(steps)}"
+    return done(request, reverse("bookings:closure_act", args=[code, act.pk]), words)
+
+
+def _act(request: HttpRequest, found: ClosureAct, refusal: BookingError | None = None) -> HttpResponse:
+    depot = found.depot
+    context = {
+        "act": found,
+        "depot": depot,
+        "steps": found.steps.all(),
+        "closures": found.closures.all(),
+        "summary": summary_of_steps(found.steps.all()),
+        "version": act_version(found),
+        "can_undo": can_be_undone(found, now=timezone.now()),
+        "refusal": refusal,
+        "back_url": reverse("bookings:closures", args=[depot.code]),
+    }
+    return respond(request, "bookings/closures/act", context, status_of(refusal) if refusal else 200)
 
 
 def _clear(request: HttpRequest, closure: Closure) -> str:
@@ -211,31 +254,7 @@ def _clear(request: HttpRequest, closure: Closure) -> str:
         actor=access.as_manager(request.user),
         now=timezone.now(),
     )
-    return _summary(Counter(_kind(proposal) for proposal in done_with))
-
-
-def _kind(proposal: Proposal) -> str:
-    if proposal.stays:
-        return "stays"
-    return "moved" if proposal.move_to is not None else "cancelled"
-
-
-def _summary(kinds: Counter[str]) -> str:
-    words = [("moved", "moved"), ("cancelled", "cancelled"), ("stays", "left to finish charging")]
-    parts = [f"{kinds[kind]} {word}" for kind, word in words if kinds[kind]]
-    return f"Bookings: {', '.join(parts)}." if parts else "No booking stood in it."
-
-
-def _proposed(proposal: Proposal, depot: Depot) -> dict[str, Any]:
-    booking = proposal.booking
-    return {
-        "booking": booking,
-        "kind": _kind(proposal),
-        "move_to": proposal.move_to,
-        "starts_at": booking.starts_at.astimezone(depot.zone),
-        "ends_at": booking.ends_at.astimezone(depot.zone),
-        "url": reverse("bookings:board_booking", args=[depot.code, booking.pk]),
-    }
+    return summary(proposal.outcome for proposal in done_with)
 
 
 def _shown(closure: Closure, depot: Depot, now: datetime) -> dict[str, Any]:
@@ -248,6 +267,13 @@ def _shown(closure: Closure, depot: Depot, now: datetime) -> dict[str, Any]:
         "state": "over" if over else "now" if closure.starts_at <= now else "ahead",
         "standing": 0 if over else getattr(closure, "standing", 0),
     }
+
+
+def _acts(depot: Depot, now: datetime) -> list[tuple[ClosureAct, str]]:
+    """What was decided about closures that are not long over, the newest first, with what became of its bookings."""
+    rows = ClosureAct.objects.filter(depot=depot, ends_at__gt=now - SHOWN_PAST).order_by("-made_at", "-pk")
+    found = rows.prefetch_related("steps", "closures__evse")[:50]
+    return [(act, summary_of_steps(act.steps.all())) for act in found]
 
 
 def _with_standing(rows: QuerySet[Closure]) -> QuerySet[Closure]:

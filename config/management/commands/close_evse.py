@@ -7,8 +7,9 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from bookings.actors import COMMAND
-from bookings.operations import clear_closure, close_evse
-from bookings.operations.close import Proposal
+from bookings.models import ClosureStep
+from bookings.operations import close_evses
+from bookings.operations.closure_plan import Outage
 from config.management.booking_command import TIME_HELP, read_period
 from config.management.operator_command import OperatorCommand
 from depots.models import Evse
@@ -24,19 +25,22 @@ class Command(OperatorCommand):
         parser.add_argument("--reason", default="", metavar="TEXT")
 
     def handle(self, *args: Any, uid: str, start: str, end: str, reason: str, **options: Any) -> None:
-        now = timezone.now()
         evse = _evse(uid.strip())
-        period = read_period(start, end, evse.depot.zone)
-        closure = close_evse(evse=evse, period=period, reason=reason.strip(), actor=COMMAND, now=now)
-        done = clear_closure(closure_id=closure.pk, actor=COMMAND, now=now)
+        outage = Outage(evse.depot, frozenset({evse.pk}), read_period(start, end, evse.depot.zone))
+        # Nobody looks at a proposal here: what only its charger keeps is moved like the rest, and the answer says so.
+        act = close_evses(
+            outage=outage, reason=reason.strip(), leaves_armed=False, actor=COMMAND, now=timezone.now()
+        )
+        steps = act.steps.select_related("booking", "evse_after").order_by("booking__starts_at", "booking")
         self.say(
             {
-                "closure": closure.pk,
+                "closure": act.closures.get().pk,
+                "act": act.pk,
                 "evse": evse.uid,
                 "depot": evse.depot.code,
-                "period": closure.period.as_json(),
-                "reason": closure.reason,
-                "bookings": [_line(proposal) for proposal in done],
+                "period": act.period.as_json(),
+                "reason": act.reason,
+                "bookings": [_line(step) for step in steps],
             }
         )
 
@@ -51,11 +55,10 @@ def _evse(uid: str) -> Evse:
     return evse
 
 
-def _line(proposal: Proposal) -> dict[str, Any]:
-    outcome = "stays" if proposal.stays else "moved" if proposal.move_to else "cancelled"
+def _line(step: ClosureStep) -> dict[str, Any]:
     return {
-        "id": proposal.booking.pk,
-        "reference": proposal.booking.reference,
-        "outcome": outcome,
-        "evse_uid": proposal.move_to.uid if proposal.move_to else None,
+        "id": step.booking_id,
+        "reference": step.booking.reference,
+        "outcome": step.outcome,
+        "evse_uid": step.evse_after.uid if step.evse_after else None,
     }

@@ -41,6 +41,7 @@ from bookings.models import (
     Vehicle,
 )
 from bookings.operations import kept_evses
+from bookings.operations.closure_plan import Outage
 from bookings.pages.live import rendering
 from bookings.pages.live.audiences import listeners
 from bookings.pages.urls import urlpatterns
@@ -155,6 +156,7 @@ READERS = {
     "tariff_add": {"manager", "foreign_manager", "accountant"},
     "tariff_renewal": REVENUE,
     "closure": {"manager"},
+    "closure_act": {"manager"},
     "vehicles": FLEET | {"rival", "keeper"},
     "vehicle_add": BOOKERS | {"rival"},
     "vehicle": FLEET,
@@ -262,6 +264,7 @@ WRITERS = {
         for key in ("commission", "expected", "unexpected", "charger_password", "charger_new_password")
     },
     "clearing": {"manager"},
+    "closure_undo": {"manager"},
     "lifting": {"manager"},
     "power_limit": {"manager"},
     "power_limit_lifting": {"manager"},
@@ -348,7 +351,9 @@ def _build() -> World:
         for n, vehicle in enumerate(vehicles)
     )  # fmt: skip
     make_bound(per_kwh("0.40"), depot=depot)
-    closure = operations.close_evse(evse=evse, period=slot(20, 21), reason="Cable", actor=MANAGER, now=NOW)
+    where = Outage(depot, frozenset({evse.pk}), slot(20, 21))
+    act = operations.close_evses(outage=where, reason="Cable", actor=MANAGER, now=NOW)
+    closure = act.closures.get()
     kept = kept_evses.keep(mine, "availability", now=NOW)
     people = {
         "dispatcher": make_user(ours),
@@ -395,6 +400,7 @@ def _build() -> World:
         "root_id": root.pk, "api_token_id": make_api_token(organisation=ours, name="planner", now=NOW)[0].pk,
         "refused_id": refused.pk, "expected_id": expected.pk, "trailer_id": Trailer.objects.create(fleet=ours, plate="HH-T 1").pk,
         "booking_id": mine.pk, "vehicle_id": vehicles[0].pk, "token_id": token.pk, "closure_id": closure.pk,
+        "act_id": act.pk,
         "code": "LP-1", "identity": "CP-1", "cdr_id": records[0].pk, "dispute_id": dispute.pk, "organisation_id": ours.pk,
         "tariff_id": Tariff.objects.get().pk,
         "order_id": order.pk, "agreement_id": agreement.pk,

@@ -15,7 +15,7 @@ from bookings import operations
 from bookings.actors import Actor
 from bookings.errors import SlotTaken
 from bookings.models import Booking, Closure
-from bookings.operations.close import version_of
+from bookings.operations.closure_plan import version_of
 from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (

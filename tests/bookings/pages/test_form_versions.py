@@ -29,6 +29,8 @@ from bookings.models import (
     BookingRequest,
     BookingToken,
     Closure,
+    ClosureAct,
+    ClosureStep,
     ExternalLimit,
     Invoice,
     Payment,
@@ -42,9 +44,10 @@ from bookings.models import (
     Trailer,
     Vehicle,
 )
-from bookings.operations import kept_evses
+from bookings.operations import closure_plan, kept_evses
 from bookings.operations.access_rules import rules_version
 from bookings.operations.agreements import ask_for_access, listing_version, offer_access
+from bookings.operations.closure_acts import act_version
 from bookings.operations.commission_charger import refused_connection_version
 from bookings.operations.end_agreement import end_agreement, ending_version
 from bookings.operations.limit_power import limits_version
@@ -191,10 +194,18 @@ def of_closure(version: Callable[[Closure], int]) -> Sent:
     return Sent(closure, arguments, {}, by_depot=True, version=version(closure))
 
 
+def of_closure_act() -> Sent:
+    booking = confirmed()
+    assert booking.evse is not None
+    where = closure_plan.Outage(booking.depot, frozenset({booking.evse.pk}), slot(10, 11))
+    act = operations.close_evses(outage=where, actor=MANAGER, now=NOW)
+    return Sent(act, {"code": act.depot.code, "act_id": act.pk}, {}, by_depot=True, version=act_version(act))
+
+
 def to_close() -> Sent:
     evse = evse_online()
     fields = {"evse": evse.uid, "starts_at": "2030-01-15T12:00", "ends_at": "2030-01-15T13:00", "reason": ""}
-    version = operations.close.version_of([])
+    version = closure_plan.version_of([])
     return Sent(evse, {"code": evse.depot.code}, fields, by_depot=True, version=version)
 
 
@@ -419,9 +430,10 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "board_cancellation": lambda: at_depot(confirmed(), reason="BROKEN_CHARGER"),
     "close": to_close,
     "clearing": lambda: of_closure(
-        lambda closure: operations.close.version_of(operations.affected(closure, now=NOW))
+        lambda closure: closure_plan.version_of(operations.affected(closure, now=NOW))
     ),
     "lifting": lambda: of_closure(version_of),
+    "closure_undo": of_closure_act,
     "power_limit_lifting": of_power_limit,
     "terms": of_terms,
     "charger_command": to_restart,
@@ -501,6 +513,8 @@ def everything() -> list[Any]:
         BookingRequest,
         BookingToken,
         Closure,
+        ClosureAct,
+        ClosureStep,
         ExternalLimit,
         Tariff,
         TariffBinding,
@@ -549,6 +563,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "token_id": 1,
         "api_token_id": 1,
         "closure_id": 1,
+        "act_id": 1,
         "tariff_id": 1,
         "organisation_id": 1,
         "agreement_id": 1,

@@ -1,0 +1,256 @@
+"""EVSEs out of use in one step: closed, with their bookings moved, cancelled or left as a manager decides, and taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from bookings.actors import Actor
+from bookings.core import calendars, occupancy
+from bookings.core.locking import lock_bookings, lock_depot, lock_ids
+from bookings.core.versions import Aspect, check_version
+from bookings.errors import BookingError, ChangedMeanwhile, EvseUnknown, SlotTaken, WrongStatus
+from bookings.models import Booking, Closure, ClosureAct, ClosureStep
+from bookings.operations import request_log
+from bookings.operations.close import (
+    check_ahead,
+    lift_locked,
+    lock_present,
+    lock_proposals,
+    new_closure,
+    tell_closed,
+    write_off_closed,
+)
+from bookings.operations.closure_plan import Outage, Outcome, Proposal, is_at_charger, version_of
+from bookings.operations.relocation import relocate
+from bookings.operations.undo import book_anew
+from bookings.rules import content_version
+from depots.models import Evse
+
+After = ClosureStep.After
+TAKEN_BACK = "The closure was taken back."
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a manager wants of one booking instead of what is proposed; `evse_id` where it is moved."""
+
+    outcome: Outcome
+    evse_id: int | None = None
+
+
+def close_evses(
+    *,
+    outage: Outage,
+    reason: str = "",
+    choices: Mapping[int, Choice] | None = None,
+    leaves_armed: bool = True,
+    seen_version: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> ClosureAct:
+    """Take EVSEs out of use and do with the bookings in their way what `closure_plan.proposed` says, or for some, by booking id,
+    what is chosen instead; all or nothing. What charges is left alone whatever is chosen. Each fleet is told once.
+
+    Raises InThePast, EvseUnknown, ChangedMeanwhile when it would be something else than `seen_version` (of `version_of`) stands
+    for, or SlotTaken where a chosen or seen place is not free; without a version one that cannot be moved is cancelled instead.
+    """
+    chosen = choices or {}
+    check_ahead(outage.period, now)
+    with calendars.one_operation():
+        targets = _targets(outage, chosen)
+        proposals = lock_proposals(outage, also=targets, leaves_armed=leaves_armed, now=now)
+        evses = lock_present(outage.evse_ids)
+        if seen_version is not None and seen_version != version_of(proposals):
+            raise ChangedMeanwhile("What stands in its way has changed since you looked. Look again.")
+        closing = _Closing(outage, reason, seen_version is not None, actor, now)
+        return closing.carry_out(list(evses.values()), [_decided(one, chosen, targets) for one in proposals])
+
+
+def act_version(act: ClosureAct) -> int:
+    """For the button that takes it back."""
+    steps = [[step.pk, step.after] for step in act.steps.all()]
+    return content_version.version_of([act.pk, str(act.undone_at), steps])
+
+
+def can_be_undone(act: ClosureAct, *, now: datetime) -> bool:
+    """Until its time is over, and again where a cancelled booking was not booked anew yet."""
+    is_unfinished = act.undone_at is not None and any(_is_to_rebook(step) for step in act.steps.all())
+    return act.ends_at > now and (act.undone_at is None or is_unfinished)
+
+
+def undo_closure(*, act_id: int, seen_version: int, actor: Actor, now: datetime) -> ClosureAct:
+    """Open the EVSEs again, and put back what can be: a booking that was moved and is still as it was left goes to its EVSE if
+    nobody else has it by then, one that was cancelled is booked anew, with a new reference. Each step says what came of it.
+
+    Raises WrongStatus when it was taken back already or is over, ChangedMeanwhile.
+    """
+    with calendars.one_operation():
+        act = _locked(act_id)
+        if not can_be_undone(act, now=now):
+            raise WrongStatus("undone", "undone", "This closure was taken back already, or is over.")
+        if seen_version != act_version(act):
+            raise ChangedMeanwhile("The closure has changed since you looked. Look again.")
+        if act.undone_at is None:
+            _reopen(act, actor, now)
+    for step in act.steps.all():
+        if _is_to_rebook(step):
+            _rebook(step, actor, now)
+    return act
+
+
+@dataclass(frozen=True)
+class _Decided:
+    """What is to be done with one booking; `is_chosen` by somebody for this one."""
+
+    booking: Booking
+    outcome: Outcome
+    move_to: Evse | None
+    is_chosen: bool
+
+
+def _targets(outage: Outage, chosen: Mapping[int, Choice]) -> dict[int, Evse]:
+    """The EVSEs that are chosen for some, by id. Raises EvseUnknown."""
+    wanted = {choice.evse_id for choice in chosen.values() if choice.outcome == Outcome.MOVED}
+    rows = Evse.objects.filter(depot=outage.depot, is_withdrawn=False).exclude(pk__in=outage.evse_ids)
+    found = rows.in_bulk([pk for pk in wanted if pk is not None])
+    if not wanted <= found.keys():
+        raise EvseUnknown("That EVSE is not at this depot, or is to be closed itself.")
+    return found
+
+
+def _decided(proposal: Proposal, chosen: Mapping[int, Choice], targets: Mapping[int, Evse]) -> _Decided:
+    booking, choice = proposal.booking, chosen.get(proposal.booking.pk)
+    if choice is None or not proposal.may_be_decided:
+        return _Decided(booking, proposal.outcome, proposal.move_to, is_chosen=False)
+    target = targets[choice.evse_id or 0] if choice.outcome == Outcome.MOVED else None
+    return _Decided(booking, choice.outcome, target, is_chosen=True)
+
+
+@dataclass(frozen=True)
+class _Closing:
+    outage: Outage
+    reason: str
+    is_seen: bool
+    actor: Actor
+    now: datetime
+
+    def carry_out(self, evses: Sequence[Evse], decided: Sequence[_Decided]) -> ClosureAct:
+        """Under the locks. What is cancelled makes room for what is moved."""
+        act = self._made()
+        closures = [self._closed(evse, act) for evse in evses]
+        occupancy.queue_for([one.booking for one in decided])
+        order = sorted(decided, key=lambda one: one.outcome != Outcome.CANCELLED)
+        ClosureStep.objects.bulk_create([self._step(act, one) for one in order])
+        tell_closed(closures, at=self.now)
+        return act
+
+    def _made(self) -> ClosureAct:
+        period = self.outage.period
+        return ClosureAct.objects.create(
+            depot=self.outage.depot, starts_at=period.starts_at, ends_at=period.ends_at, reason=self.reason[:200],
+            made_at=self.now, **self.actor.columns("made_by"),
+        )  # fmt: skip
+
+    def _closed(self, evse: Evse, act: ClosureAct) -> Closure:
+        closure = new_closure(evse, self.outage.period, self.reason, self.actor, self.now)
+        closure.act = act
+        closure.save(force_insert=True)
+        occupancy.fill_closures(evse.pk, closure.period)
+        return closure
+
+    def _step(self, act: ClosureAct, one: _Decided) -> ClosureStep:
+        booking = one.booking
+        step = ClosureStep(
+            act=act, booking=booking, outcome=one.outcome, evse_before=booking.evse,
+            power_w=booking.promised_power_w,
+        )  # fmt: skip
+        if one.move_to is not None and self._is_moved(one, one.move_to):
+            step.evse_after = one.move_to
+        elif one.outcome != Outcome.STAYS:
+            step.outcome = Outcome.CANCELLED
+            write_off_closed(booking, self.reason, actor=self.actor, now=self.now)
+        step.version = booking.version
+        return step
+
+    def _is_moved(self, one: _Decided, target: Evse) -> bool:
+        booking = one.booking
+        needs = request_log.needs_of(booking)
+        if relocate(booking, target, needs, why=self.reason, actor=self.actor, now=self.now):
+            return True
+        if one.is_chosen or self.is_seen:
+            name = booking.plate or booking.reference
+            raise SlotTaken(f"{name} cannot go to {target} then: choose another place for it.")
+        return False
+
+
+def _locked(act_id: int) -> ClosureAct:
+    """With the EVSEs it closed and those its bookings came from and went to, and the bookings."""
+    known = ClosureAct.objects.get(pk=act_id)
+    steps = list(known.steps.all())
+    lock_depot(known.depot_id)
+    moved = {pk for step in steps for pk in (step.evse_before_id, step.evse_after_id) if pk is not None}
+    lock_ids(moved.union(known.closures.values_list("evse_id", flat=True)))
+    lock_bookings([step.booking_id for step in steps])
+    rows = ClosureAct.objects.select_for_update(of=("self",)).select_related("depot__operator")
+    return rows.prefetch_related("steps__booking", "steps__evse_before").get(pk=act_id)
+
+
+def _reopen(act: ClosureAct, actor: Actor, now: datetime) -> None:
+    closures = act.closures.filter(lifted_at=None, ends_at__gt=now).select_related("evse").order_by("pk")
+    lift_locked(list(closures.select_for_update(of=("self",))), at=now)
+    steps = [step for step in act.steps.all() if step.outcome == Outcome.MOVED]
+    bookings = {b.pk: b for b in lock_bookings([step.booking_id for step in steps])}
+    occupancy.queue_for(list(bookings.values()))
+    for step in sorted(steps, key=lambda step: bookings[step.booking_id].starts_at):
+        step.why = _put_back(step, bookings[step.booking_id], actor, now)
+        step.after = After.KEPT if step.why else After.RESTORED
+        step.save(update_fields=["after", "why"])
+    act.undone_at = now
+    for name, value in actor.columns("undone_by").items():
+        setattr(act, name, value)
+    act.save(update_fields=["undone_at", "undone_by_kind", "undone_by_name"])
+
+
+def _put_back(step: ClosureStep, booking: Booking, actor: Actor, now: datetime) -> str:
+    """Empty, or why it stays where it is."""
+    if not booking.is_live:
+        return f"It is {booking.get_status_display().lower()} by now."
+    if is_at_charger(booking):
+        return "Its charger keeps the place already."
+    try:
+        check_version(booking, step.version, {Aspect.PLACE})
+    except ChangedMeanwhile:
+        return "It was moved again since."
+    needs = request_log.needs_of(booking)
+    is_back = relocate(
+        booking, step.evse_before, needs, power_w=step.power_w, why=TAKEN_BACK, actor=actor, now=now
+    )
+    return "" if is_back else f"{step.evse_before} is not free then."
+
+
+def _is_to_rebook(step: ClosureStep) -> bool:
+    return step.outcome == Outcome.CANCELLED and not step.after
+
+
+def _rebook(step: ClosureStep, actor: Actor, now: datetime) -> None:
+    """A transaction of its own: who was killed in between goes on with what is left."""
+    try:
+        with transaction.atomic():
+            step.rebooked, step.after = _booked_anew(step, actor, now), After.REBOOKED
+            step.save(update_fields=["rebooked", "after"])
+    except BookingError as refusal:
+        step.rebooked, step.after, step.why = None, After.KEPT, str(refusal)[:300]
+        step.save(update_fields=["rebooked", "after", "why"])
+
+
+def _booked_anew(step: ClosureStep, actor: Actor, now: datetime) -> Booking:
+    booking = step.booking
+    if Booking.objects.filter(pk=booking.pk, fleet__is_partner=True).exists():
+        raise SlotTaken("A partner network books its own again.")
+    if booking.starts_at < now:
+        raise SlotTaken("Its time has begun.")
+    return book_anew(booking.pk, actor=actor, now=now)

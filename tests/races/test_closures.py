@@ -1,0 +1,77 @@
+"""A closure of several EVSEs against what happens at the same moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bookings import operations
+from bookings.models import Booking, ClosureAct
+from bookings.operations.closure_acts import act_version
+from bookings.operations.closure_plan import Outage
+from depots.models import Evse
+from tests.factories import (
+    DISPATCHER,
+    MANAGER,
+    NOW,
+    book_slot,
+    make_depot,
+    make_evse,
+    make_vehicle,
+    option_of,
+    slot,
+)
+from tests.races.processes import all_at_once
+from tests.races.removed_guards import attempt
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def booker(evse: Evse) -> Callable[[], Any]:
+    truck = make_vehicle()
+    asked = {"option": option_of(evse), "vehicle": truck, "period": slot(10, 11)}
+    return lambda: attempt(lambda: book_slot(fleet=truck.fleet, actor=DISPATCHER, now=NOW, **asked))
+
+
+def close(evse: Evse) -> ClosureAct:
+    where = Outage(evse.depot, frozenset({evse.pk}), slot(9, 18))
+    return operations.close_evses(outage=where, actor=MANAGER, now=NOW)
+
+
+def test_a_booking_made_meanwhile_keeps_the_place_that_a_closure_would_move_another_to() -> None:
+    depot = make_depot()
+    closed, free = make_evse(depot), make_evse(depot)
+    booker(closed)()
+    standing = Booking.objects.get()
+
+    answers = all_at_once([booker(free), lambda: attempt(lambda: close(closed))])
+
+    assert answers[1] == "done"
+    standing.refresh_from_db()
+    expected = {"done": ("cancelled", closed), "slot_taken": ("confirmed", free)}
+    assert (standing.status, standing.evse) == expected[answers[0]]
+    assert Booking.objects.filter(evse=free, status="confirmed").count() == 1
+
+
+def test_who_books_a_place_while_a_closure_is_taken_back_and_who_came_from_there_do_not_both_have_it() -> (
+    None
+):
+    depot = make_depot()
+    closed, free = make_evse(depot), make_evse(depot)
+    booker(closed)()
+    standing = Booking.objects.get()
+    act = close(closed)
+    operations.lift_closure(closure_id=act.closures.get().pk, now=NOW)
+    version = act_version(act)
+    asked = {"act_id": act.pk, "seen_version": version, "actor": MANAGER, "now": NOW}
+
+    answers = all_at_once([booker(closed), lambda: attempt(lambda: operations.undo_closure(**asked))])
+
+    assert answers[1] == "done"
+    standing.refresh_from_db()
+    step = act.steps.get()
+    expected = {"done": (free, "kept"), "slot_taken": (closed, "restored")}
+    assert (standing.evse, step.after) == expected[answers[0]]
+    assert Booking.objects.filter(evse=closed, status="confirmed").count() == 1
