@@ -85,6 +85,31 @@ class BatchAnswer(BaseModel):
     items: list[BatchItem]
 
 
+class SeriesItem(BaseModel):
+    """A day of a series."""
+
+    starts_at: Moment
+    ends_at: Moment | None = Field(
+        description="null where it would be found with the place, and there is none"
+    )
+    code: str | None = Field(description="why it is refused")
+    detail: str | None
+    nearest: NearestPeriod | None
+
+
+class SeriesPreview(BaseModel):
+    items: list[SeriesItem]
+
+
+class SeriesObject(BaseModel):
+    id: int
+    rrule: str
+    exceptions: list[str] = Field(
+        description="local dates without a slot, those that could not be booked among them"
+    )
+    bookings: list[BookingObject] = Field(description="all it ever had, by the day of the rule")
+
+
 class DepotOption(BaseModel):
     id: str
     evses: list[str] = Field(description="uids")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -136,13 +137,14 @@ class _DayByDay:
 
     def _booked(self, day: date) -> OccurrenceOutcome:
         request = self.plan.request(day, self.series_id)
+        asked: dict[str, Any] = {"date": day, "asked": request.period, "is_open": request.ends_when_charged}
         try:
             periods.check_horizon(self.terms, request.period.starts_at, now=self.now)
             with transaction.atomic():
                 booking = request_booking(request, actor=self.actor, now=self.now)
         except BookingError as refusal:
-            return OccurrenceOutcome(refusal=refusal, date=day, asked=request.period)
-        return OccurrenceOutcome(booking=booking, date=day, asked=request.period)
+            return OccurrenceOutcome(refusal=refusal, **asked)
+        return OccurrenceOutcome(booking=booking, **asked)
 
     def settle(self, series: BookingSeries, found: Sequence[OccurrenceOutcome]) -> None:
         """What is beyond the horizon waits from its first day on; what is refused before that becomes an exception."""

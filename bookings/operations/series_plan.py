@@ -36,10 +36,22 @@ class SeriesRequest:
 
 @dataclass(frozen=True)
 class OccurrenceOutcome(ManyOutcome):
-    """What became of one day: `asked` is the time it was asked for, of one that ends when charged its start alone."""
+    """What became of one day. `asked` is the time it was asked for; of one that ends when charged (`is_open`) the start."""
 
     date: date | None = None
     asked: Period | None = None
+    is_open: bool = False
+
+    @property
+    def starts_at(self) -> datetime | None:
+        return self.asked.starts_at if self.asked is not None else None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """None where it is not known."""
+        if self.booking is not None:
+            return self.booking.ends_at
+        return self.asked.ends_at if self.asked is not None and not self.is_open else None
 
     @property
     def is_beyond(self) -> bool:

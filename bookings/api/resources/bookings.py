@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -28,7 +27,8 @@ from bookings.api.booking_requests import (
 )
 from bookings.api.fields import Body, Moment, Name, Plate, whole_number
 from bookings.api.paging import Page, paged
-from bookings.api.problems import ApiRefusal, ApiResponse, Invalid
+from bookings.api.preconditions import seen_version
+from bookings.api.problems import ApiResponse, Invalid
 from bookings.api.schemas import BookingObject, List, WholeBooking
 from bookings.errors import TokenUnusable
 from bookings.models import Booking, BookingStatus
@@ -40,7 +40,6 @@ router = Router()
 Status = Literal[
     "held", "requested", "confirmed", "charging", "completed", "cancelled", "declined", "no_show", "failed", "expired"
 ]  # fmt: skip
-_TAG = re.compile(r'\s*(?:W/)?"([^"]*)"\s*')
 
 
 class BookingsPage(Page):
@@ -96,12 +95,7 @@ def change(request: HttpRequest, booking_id: str, body: BookingChange) -> HttpRe
     """Ask for another time, EVSE, power, vehicle or tokens. With `If-Match` only of the version that is named."""
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
-    seen = _version(request)
-    if seen not in {
-        None,
-        found.version,
-    }:  # whatever is wrong with the rest; under the locks it is looked at again
-        raise ApiRefusal(412, "The booking has changed meanwhile.", code="changed_meanwhile")
+    seen = seen_version(request, found.version, of="booking")
     operations.change_booking(
         found.pk, change_request(caller, found.option, body), seen_version=seen, seen_exactly=True,
         actor=caller.actor, now=caller.now,
@@ -182,18 +176,6 @@ def _filtered(rows: QuerySet[Booking], query: BookingsPage) -> QuerySet[Booking]
         "plate__iexact": query.vehicle,
     }
     return rows.filter(**{name: value for name, value in asked.items() if value is not None})
-
-
-def _version(request: HttpRequest) -> int | None:
-    """The version that If-Match names (RFC 9110, section 13.1.1); None where it names any, or is not there. Raises ApiRefusal."""
-    given = request.headers.get("If-Match", "").strip()
-    if given in {"", "*"}:
-        return None
-    named = _TAG.fullmatch(given)
-    version = whole_number(named[1]) if named else None
-    if version is None:
-        raise ApiRefusal(412, "If-Match is no version of this booking.", code="changed_meanwhile")
-    return version
 
 
 def _own_token(booking: Booking, uid: str) -> TokenName:

@@ -30,6 +30,9 @@ BODIES: dict[str, Any] = {
     "GET /depots/{depot_id}": None,
     "GET /trips/{trip_id}": None,
     "DELETE /trips/{trip_id}": None,
+    "GET /series/{series_id}": None,
+    "PATCH /series/{series_id}": {"scope": "all", "power_kw": 100},
+    "DELETE /series/{series_id}": None,
     "GET /vehicles/{plate}": None,
     "DELETE /vehicles/{plate}": None,
     "GET /webhooks/{webhook_id}": None,
@@ -71,6 +74,8 @@ def test_what_is_another_organisations_is_not_there(site: Site) -> None:
     names = {"booking_id": site.book()["id"], "depot_id": closed.code, "plate": site.vehicle.plate}
     trip = site.system.post("/trips", {"stops": [site.wanted(slot(15, 16))]})
     names["trip_id"] = trip.json()["id"]
+    whole = {"rrule": "FREQ=DAILY;COUNT=2", "first": site.wanted(period=slot(20, 21))}
+    names["series_id"] = site.system.post("/series", whole).json()["id"]
     names["webhook_id"] = make_webhook(organisation=site.fleet, url="https://hooks.example/", now=NOW)[0].pk
 
     for method, path in addresses():
