@@ -64,5 +64,6 @@ class Actor:
 SCHEDULER = Actor(ActorKind.BERTH, "scheduler")
 ENFORCEMENT = Actor(ActorKind.BERTH, "enforcement")
 ASSIGNMENT = Actor(ActorKind.BERTH, "assignment")
+TELEMATICS = Actor(ActorKind.BERTH, "telematics")
 RULE = Actor(ActorKind.BERTH, "rule")
 COMMAND = Actor(ActorKind.COMMAND, "operator command")

@@ -41,6 +41,7 @@ from bookings.signals import (
     series_due,
     series_missed,
     trip_settled,
+    vehicle_told,
 )
 from depots import operations as depot_operations
 from depots import signals as depots
@@ -270,3 +271,10 @@ def on_series_missed(
     series: BookingSeries, outcomes: list[operations.OccurrenceOutcome], at: datetime, **_: Any
 ) -> None:
     business_news.tell_of_missed_days(series, outcomes, at=at)
+
+
+@receiver(vehicle_told)
+def on_vehicle_told(vehicle_id: int, **_: Any) -> None:
+    from bookings.tasks import follow_eta
+
+    follow_eta.send(vehicle_id)

@@ -49,3 +49,5 @@ series_due = Signal()
 series_missed = Signal()
 # trip: Trip, at. All its stops are booked, or it came to nothing.
 trip_settled = Signal()
+# A vehicle's telematics told when it will be there. Arguments: vehicle_id, at.
+vehicle_told = Signal()

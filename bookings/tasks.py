@@ -80,3 +80,9 @@ def send_mail(mail_id: int, attempts: int) -> None:
 def extend_series(series_id: int) -> None:
     """The row says when it is tried again, and the scheduler asks."""
     operations.extend_series(series_id=series_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=3)
+def follow_eta(vehicle_id: int) -> None:
+    """By what was told last, which may be later than what queued it."""
+    operations.follow_eta(vehicle_id=vehicle_id, now=timezone.now())

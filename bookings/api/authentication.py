@@ -32,6 +32,11 @@ class Caller:
     def actor(self) -> Actor:
         return Actor.dispatcher(f"API: {self.token.name}")
 
+    @property
+    def depot_actor(self) -> Actor:
+        """At a depot that its organisation runs."""
+        return Actor.manager(f"API: {self.token.name}")
+
 
 class BearerToken(HttpBearer):
     """Ninja's part, for the OpenAPI document: who asks is known by then (guard.py)."""

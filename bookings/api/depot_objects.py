@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 
 from bookings.models import BookingOption
 from bookings.search.bookable import bookable_depots, bookable_options, terms_by_option
@@ -21,6 +22,11 @@ def bookable_depot(fleet: Organisation, code: str, *, now: datetime) -> Depot:
     if not there:
         raise Http404
     return there[0]
+
+
+def run_depot(operator: Organisation, code: str) -> Depot:
+    """One of the organisation's own, whatever its capitals. Raises Http404."""
+    return get_object_or_404(Depot, code__iexact=code, operator=operator, is_mirror=False, is_withdrawn=False)
 
 
 def depots_open_to(fleet: Organisation, *, near: Circle | None, now: datetime) -> list[Depot]:

@@ -110,6 +110,22 @@ class SeriesObject(BaseModel):
     bookings: list[BookingObject] = Field(description="all it ever had, by the day of the rule")
 
 
+class VehicleStateObject(BaseModel):
+    plate: str
+    soc: int | None = Field(description="percent")
+    eta: Moment | None
+    latitude: float | None
+    longitude: float | None
+    told_at: Moment
+
+
+class LimitObject(BaseModel):
+    depot: str
+    kw: float
+    since: Moment = Field(alias="from")
+    until: Moment
+
+
 class DepotOption(BaseModel):
     id: str
     evses: list[str] = Field(description="uids")

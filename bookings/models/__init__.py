@@ -54,6 +54,7 @@ from bookings.models.telling import (
     WebhookDelivery,
 )
 from bookings.models.trips import Trip
+from bookings.models.vehicle_states import VehicleState
 
 __all__ = [
     "ENFORCEMENT_WHY",
@@ -132,6 +133,7 @@ __all__ = [
     "Trailer",
     "Trip",
     "Vehicle",
+    "VehicleState",
     "Webhook",
     "WebhookDelivery",
 ]

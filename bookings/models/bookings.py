@@ -230,6 +230,11 @@ class Booking(models.Model):
     late_from = models.DateTimeField(
         null=True, blank=True, help_text="the start that deadlines count from, where it slid after them"
     )
+    arrived_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="since when its vehicle stands at the depot, as a gate or manager told",
+    )
     seen_by_fleet_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)
     trip = models.ForeignKey(
@@ -414,7 +419,8 @@ class Booking(models.Model):
         return self.requests.pending().first()
 
     def no_show_at(self) -> datetime:
-        return self.terms.no_show_at(self.period)
+        """When it is over for a vehicle that does not charge; one that stands at the depot has all of its slot."""
+        return self.ends_at if self.arrived_at is not None else self.terms.no_show_at(self.period)
 
     def overstays(self, now: datetime) -> bool:
         """Its session has outlived the slot and what its terms allow for a late stop, and is not known to go on in another."""

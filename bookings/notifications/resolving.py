@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bookings.actors import ActorKind
+from bookings.actors import TELEMATICS, ActorKind
 from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement, Occurrence
 from bookings.notifications.kinds import DEPOT, FLEET, KINDS
 from depots.periods import utc_text
@@ -97,6 +97,8 @@ _OF_ENFORCEMENT: dict[str, tuple[str, ...]] = {
 _OTHERS: dict[str, tuple[str, ...]] = {
     "change_accepted": ("change_granted",),
     "change_declined": ("change_declined",),
+    "arrived": ("arrived",),
+    "eta_late": ("eta_late",),
     "ending": ("ending_soon",),
     "interrupted": ("interrupted",),
     "resumed": ("resumed",),
@@ -135,5 +137,7 @@ def _of_change(event: BookingEvent) -> Iterator[str]:
         yield "swapped" if event.actor_kind == ActorKind.BERTH else "changed_by_depot"
     elif event.actor_kind == ActorKind.MANAGER:
         yield "change_granted"
+    elif event.actor == TELEMATICS:
+        yield from ("slid", "changed_by_fleet")
     else:
         yield "changed_by_fleet"

@@ -1,5 +1,6 @@
 """What a fleet, a depot, a partner or time itself can do to a booking: one function, one transaction each."""
 
+from bookings.operations.arrive import mark_arrived, truck_arrived, withdraw_arrival
 from bookings.operations.best_effort import UNUSED_AFTER, end_unused, take_elsewhere
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.book_many import (
@@ -78,6 +79,7 @@ from bookings.operations.tokens import add_token, change_token, set_blocked
 from bookings.operations.trailers import TrailerFacts, add_trailer, change_trailer, set_trailer_retired
 from bookings.operations.trips import book_trip, cancel_trip, due_trips, settle_trip
 from bookings.operations.undo import undo
+from bookings.operations.vehicle_states import follow_eta, tell_vehicle_state
 from bookings.operations.vehicles import add_vehicle, change_vehicle, set_retired
 
 __all__ = [
@@ -136,6 +138,7 @@ __all__ = [
     "fail_undecided",
     "find_asked",
     "find_remote_session",
+    "follow_eta",
     "foreseen_delay",
     "give_back",
     "give_back_at_partner",
@@ -149,6 +152,7 @@ __all__ = [
     "likely_sessions",
     "limit_at_partner",
     "limit_depot",
+    "mark_arrived",
     "mark_no_show",
     "mark_seen",
     "match_remote_session",
@@ -180,10 +184,13 @@ __all__ = [
     "take_response",
     "take_result",
     "tell_of_released_hours",
+    "tell_vehicle_state",
+    "truck_arrived",
     "undo",
     "undo_closure",
     "unlock_at_partner",
     "vehicle_left",
     "waiting_for_payment",
     "with_asked",
+    "withdraw_arrival",
 ]

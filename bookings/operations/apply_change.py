@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bookings.actors import Actor
@@ -27,6 +27,9 @@ from bookings.rules.quotas import Allotted
 from bookings.search import availability
 from depots.models import Evse
 from depots.periods import Period, spanning
+
+# A vehicle that stands at the depot so long before a new start has not come for that.
+STAYS_ARRIVED = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,11 @@ def _deadlines_from(booking: Booking, now: datetime) -> datetime | None:
     return booking.starts_at if is_late else booking.late_from
 
 
+def _stays_arrived(booking: Booking, period: Period) -> bool:
+    """Whether a vehicle that stands there has come for this time, too."""
+    return booking.arrived_at is not None and booking.arrived_at >= period.starts_at - STAYS_ARRIVED
+
+
 def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid) -> list[str]:
     """The booking as it is to become; the names of the columns that may be different."""
     booking.promised_power_w = bid.power_w
@@ -228,6 +236,8 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
     booking.is_evse_asked = booking.is_evse_asked or (change.evse_asked and not change.is_rescue)
+    if change.vehicle != booking.vehicle or not _stays_arrived(booking, change.period):
+        booking.arrived_at = None
     booking.period, booking.evse_id = change.period, evse_id
     booking.vehicle, booking.trailer = change.vehicle, change.trailer
     if change.plate or change.vehicle is not None:
@@ -235,7 +245,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     booking.authorization_reference = change.authorization_reference or booking.authorization_reference
     return [
         "starts_at", "ends_at", "evse", "vehicle", "trailer", "plate", "authorization_reference", "promised_power_w",
-        "wished_power_w", "is_evse_asked", "late_from", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
+        "wished_power_w", "is_evse_asked", "late_from", "arrived_at", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
     ]  # fmt: skip
 
 

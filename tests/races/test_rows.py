@@ -40,6 +40,7 @@ from bookings.models import (
     Token,
     Trailer,
     Vehicle,
+    VehicleState,
 )
 from depots.models import (
     Agreement,
@@ -409,6 +410,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "booking_ends_after_start": lambda: _backwards(_booking(make_evse())),
     "booking_status_known": lambda: _booking(make_evse(), status="maybe"),
     "booking_here_has_evse": lambda: _without_evse(_booking(make_evse())),
+    "vehicle_state_on_earth": lambda: VehicleState(vehicle=make_vehicle(), latitude=91, told_at=NOW),
     "booking_energy_sensible": lambda: _booking(make_evse(), soc_to=101),
     "booking_id_fits_charger": lambda: _booking(make_evse(), id=2**31),
     "occupancy_not_empty": lambda: Occupancy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ninja import Router
 
 from bookings.api.resources import (
+    arrivals,
     batch,
     bookings,
     depots,
@@ -20,6 +21,7 @@ from bookings.api.resources import (
 
 # Paths below /api/v1. Who adds a resource adds it here.
 ROUTERS: dict[str, Router] = {
+    "arrivals": arrivals.router,
     "batch": batch.router,
     "bookings": bookings.router,
     "depots": depots.router,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
+from bookings import operations
 from bookings.api.authentication import caller_of
-from bookings.api.depot_objects import bookable_depot, depot_objects, depots_open_to
+from bookings.api.depot_objects import bookable_depot, depot_objects, depots_open_to, run_depot
+from bookings.api.fields import Body, Moment
 from bookings.api.paging import Page, page_of
 from bookings.api.problems import ApiResponse, Invalid, single
-from bookings.api.schemas import DepotObject, List
+from bookings.api.schemas import DepotObject, LimitObject, List
 from bookings.api.slot_search import MOST_RADIUS_KM, circle_around
+from bookings.operations.limit_power import MOST_W
+from depots.periods import Period, utc_text
 
 router = Router()
 
@@ -34,6 +39,31 @@ def depots(request: HttpRequest, query: Query[DepotsPage]) -> HttpResponse:
     shown, following = page_of(rows, query, lambda depot: depot.code)
     told = depot_objects(shown, caller.organisation, now=caller.now)
     return ApiResponse(json.dumps({"items": told, "next": following}, ensure_ascii=False))
+
+
+class Limit(Body):
+    kw: Annotated[float, Field(ge=0, le=MOST_W / 1000, allow_inf_nan=False)]
+    until: Moment
+
+
+@router.post("/{depot_id}/limit", response=LimitObject)
+def limit(request: HttpRequest, depot_id: str, body: Limit) -> HttpResponse:
+    """What a site controller allows a depot of the organisation's own, from now on; of several limits the lowest holds."""
+    caller = caller_of(request)
+    found = run_depot(caller.organisation, depot_id)
+    if body.until <= caller.now:
+        raise Invalid([("until", "is over already")])
+    made = operations.limit_depot(
+        depot=found, watts=round(body.kw * 1000), period=Period(caller.now, body.until),
+        actor=caller.depot_actor, now=caller.now,
+    )  # fmt: skip
+    told = {
+        "depot": found.code,
+        "kw": made.watts / 1000,
+        "from": utc_text(made.starts_at),
+        "until": utc_text(made.ends_at),
+    }
+    return ApiResponse(json.dumps(told, ensure_ascii=False))
 
 
 @router.get("/{depot_id}", response=DepotObject)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bookings import operations
 from bookings.api.authentication import Caller, caller_of
-from bookings.api.fields import Plate
+from bookings.api.fields import Body, Latitude, Longitude, Moment, Plate
 from bookings.api.paging import Page, paged
 from bookings.api.problems import ApiResponse, Invalid, single
-from bookings.api.schemas import List
+from bookings.api.schemas import List, VehicleStateObject
 from bookings.imports.schemas import VehicleFile, VehicleRow, vehicle_faults
 from bookings.imports.vehicles import write_vehicles
-from bookings.models import Token, Vehicle
+from bookings.models import Token, Vehicle, VehicleState
+from bookings.operations.vehicle_states import Told
 from bookings.rules.charge_curve import curve_text
 from bookings.rules.content_version import version_of
 from bookings.rules.vehicle_library import model_called
 from depots.name_keys import name_key
+from depots.periods import utc_text
 
 router = Router()
 
@@ -72,6 +74,56 @@ def delete_vehicle(request: HttpRequest, plate: str) -> HttpResponse:
     found = _vehicle(caller_of(request), plate)
     operations.set_retired(vehicle_id=found.pk, is_retired=True, seen_version=version_of(found))
     return HttpResponse(status=204)
+
+
+class State(Body):
+    """What is left out is not known."""
+
+    soc: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = Field(
+        None, description="percent"
+    )
+    eta: Moment | None = Field(None, description="at the slot it drives to")
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+    @model_validator(mode="after")
+    def _is_a_place(self) -> Self:
+        if (self.latitude is None) != (self.longitude is None):
+            missing = "latitude" if self.latitude is None else "longitude"
+            raise Invalid([(missing, "goes with the other one")])
+        return self
+
+
+@router.get("/{plate}/state", response=VehicleStateObject)
+def state(request: HttpRequest, plate: str) -> HttpResponse:
+    """What was told of it last."""
+    found = _vehicle(caller_of(request), plate)
+    return single(_told_state(get_object_or_404(VehicleState, vehicle=found), found))
+
+
+@router.put("/{plate}/state", response={200: VehicleStateObject, 201: VehicleStateObject})
+def put_state(request: HttpRequest, plate: str, body: State) -> HttpResponse:
+    """What telematics knows of it now. With an ETA after the start of its next slot that is treated as late."""
+    caller = caller_of(request)
+    found = _vehicle(caller, plate)
+    soc = round(body.soc) if body.soc is not None else None
+    told = Told(soc, body.eta, body.latitude, body.longitude)
+    kept, is_new = operations.tell_vehicle_state(found, told, now=caller.now)
+    response = single(_told_state(kept, found), status=201 if is_new else 200)
+    if is_new:
+        response["Location"] = f"/api/v1/vehicles/{quote(plate, safe='')}/state"
+    return response
+
+
+def _told_state(state: VehicleState, vehicle: Vehicle) -> dict[str, Any]:
+    return {
+        "plate": vehicle.plate,
+        "soc": state.soc,
+        "eta": utc_text(state.eta) if state.eta is not None else None,
+        "latitude": state.latitude,
+        "longitude": state.longitude,
+        "told_at": utc_text(state.told_at),
+    }
 
 
 def _vehicles_of(caller: Caller) -> QuerySet[Vehicle]:

@@ -42,6 +42,7 @@ from bookings.pages.partner_session import partner_session
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.remote_charging import charging_there as charging_there_of
+from bookings.pages.vehicle_words import told_of_vehicle
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import seen_version
@@ -185,6 +186,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "moments": history.moments(found, organisation_ids=mine, is_fleet=is_fleet),
         "remote": remote_control.remote(user, found, session, now=now),
         "partner_session": partner_session(user, found, now=now),
+        "told": told_of_vehicle(found, is_fleet=is_fleet, now=now),
         "now": now,
     }
     return pages.respond(request, "bookings/booking", context, status)

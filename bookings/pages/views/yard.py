@@ -22,6 +22,7 @@ from bookings.pages.board.row_states import RowState
 from bookings.pages.charger_capability import reserving
 from bookings.pages.charger_settings import differing_settings
 from bookings.pages.depot_power import power_of_depot
+from bookings.pages.expected_trucks import expected_trucks
 from bookings.pages.overstay_words import words_by_booking
 from bookings.pages.yard_figures import figures_of
 from bookings.rules.own_slots import note_going_on
@@ -51,6 +52,7 @@ def yard(request: HttpRequest, code: str) -> HttpResponse:
             "online": sum(row["is_online"] for row in rows),
             "faulted": sum(state.look == "faulted" for state in states.values()),
             "troubled": _troubled(depot, now),
+            "expected": expected_trucks(depot, now),
             **power,
             **figures_of(depot, states.values(), of_limit=power["power_hint"]),
             "can_manage": depot.operator_id in access.operators_decided_for(request.user),

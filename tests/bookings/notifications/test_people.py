@@ -140,6 +140,8 @@ EVENTS = {
     "change_waits": ("change_requested", "", "", {"by": "fleet"}),
     "change_granted": ("change_accepted", "", "", {}),
     "change_declined": ("change_declined", "", "", {}),
+    "arrived": ("arrived", "", "", {}),
+    "eta_late": ("eta_late", "", "", {"reason": "The next slot has begun by then."}),
     "ending_soon": ("ending", "", "", {}),
     "overstay overstay_here": ("overstay", "", "", {}),
     "will_not_stop": ("overstay", "", "", {"in_vain": True}),

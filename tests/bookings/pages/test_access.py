@@ -120,6 +120,8 @@ READERS = {
     "cost": FLEET | DEPOT,
     "charging_there": FLEET | DEPOT,
     "change": BOOKERS,
+    "arrival": {"manager"},
+    "arrival_withdraw": {"manager"},
     "delay": BOOKERS,
     "cancellation": BOOKERS,
     "requests": DEPOT | {"foreign_manager"},

@@ -6,7 +6,7 @@ A new address has to be entered below before this passes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -155,6 +155,12 @@ def to_change() -> Sent:
 
 def to_delay() -> Sent:
     return of_booking(confirmed(), minutes="15", other="")
+
+
+def of_arrival(*, is_here: bool = False) -> Sent:
+    booking = confirmed()
+    Booking.objects.filter(pk=booking.pk).update(starts_at=NOW, arrived_at=NOW if is_here else None)
+    return replace(of_booking(booking), by_depot=True)
 
 
 def changed_by_depot() -> Sent:
@@ -418,6 +424,8 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     "confirmation": lambda: of_booking(held()),
     "release": lambda: of_booking(held()),
     "change": to_change,
+    "arrival": of_arrival,
+    "arrival_withdraw": lambda: of_arrival(is_here=True),
     "delay": to_delay,
     "cancellation": lambda: of_booking(confirmed(), reason="TRAFFIC"),
     "seen": changed_by_depot,

@@ -10,8 +10,9 @@ import pytest
 import time_machine
 from django.test import Client
 
-from bookings import enforcement, scheduler
+from bookings import enforcement, operations, scheduler
 from bookings.models import Booking
+from bookings.operations.vehicle_states import Told
 from bookings.pages.charger_verbs import VERBS
 from depots import operations as depots
 from depots.models import ChargerCommand, ChargingSession, Evse, Membership
@@ -51,11 +52,25 @@ def test_a_charger_that_beats_and_answers_no_command_is_shown_so():
 @pytest.mark.parametrize("fallbacks", [[], ["availability"]])
 def test_a_kept_evse_is_no_trouble_and_one_that_only_the_gate_guards_is(fallbacks):
     evse = place(fallbacks=fallbacks)
-    booking = book(evse)
+    book(evse)
     enforcement.arm_due(now=at(9, 45))
     answer("rejected", now=at(9, 45))
 
-    assert (f'data-booking="{booking.pk}"' in look(evse, at(9, 46))) is (not fallbacks)
+    assert ('id="trouble-head"' in look(evse, at(9, 46))) is (not fallbacks)
+
+
+def test_who_is_here_and_who_is_expected_stands_in_the_yard():
+    evse = place(terms={"early_start_min": 15})
+    booking = book(evse)
+    operations.tell_vehicle_state(booking.vehicle, Told(eta=at(10, 10)), now=at(9, 44))
+
+    assert "Expected 10:10" not in look(evse, at(9, 46))  # by the depot's clock
+    assert "Expected 11:10, told 2 min ago" in look(evse, at(9, 46))
+    assert "too early" in look(evse, at(9, 30))
+
+    with time_machine.travel(at(9, 50), tick=False):
+        manager_of(evse).post(f"/bookings/{booking.pk}/arrival/?from=yard", {"version": booking.version})
+    assert "Here since 10:50" in look(evse, at(9, 51))
 
 
 def test_why_a_slot_is_at_risk_does_not_repeat_that_it_is():
