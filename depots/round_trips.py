@@ -80,6 +80,17 @@ def ask(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Answer
     return answer
 
 
+def rows(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[_Row]:
+    """Read rows at once, with what is held before them."""
+    with connection.cursor() as cursor:
+        if _under_way.get() is not None:
+            cursor.execute(statement, parameters)
+        else:
+            _execute_alone(cursor, statement, parameters)
+        found: list[_Row] = cursor.fetchall()
+    return found
+
+
 def send(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> None:
     """Execute a statement whose answer nobody reads: within `atomic()` with the next one that is waited for, else at once."""
     joining = _under_way.get()

@@ -14,9 +14,7 @@ from bookings.core import calendars
 from bookings.models import (
     Booking,
     BookingOption,
-    BookingRequest,
     BookingStatus,
-    BookingToken,
     Closure,
 )
 from bookings.pricing.tariff_content import ElementUse
@@ -29,7 +27,7 @@ from bookings.search import availability
 from bookings.search.bookable import evses_with_bays
 from depots.models import Depot
 from depots.periods import Period
-from roaming import access, rows
+from roaming import access
 from roaming.models import Partner
 from roaming.open_bookings import has_room, held_by
 
@@ -246,20 +244,6 @@ def calendar_span(option: BookingOption, terms: Terms, *, now: datetime) -> Peri
     first = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     last = (now + timedelta(days=terms.horizon_days)).astimezone(zone).date() + timedelta(days=1)
     return Period(first, datetime(last.year, last.month, last.day, tzinfo=zone)).in_utc()
-
-
-def just_made(booking: Booking) -> Booking:
-    """A booking as the operation that made it left it, with its tokens and requests at hand: read where the request was
-    written after it, as that of a declined one is."""
-    tokens: Sequence[BookingToken] = [row for row in booking.written_with if isinstance(row, BookingToken)]
-    asks: Sequence[BookingRequest] = [row for row in booking.written_with if isinstance(row, BookingRequest)]
-    if not asks:
-        tokens = rows.of_booking(BookingToken, booking, order_by="position")
-        asks = rows.of_booking(BookingRequest, booking, order_by="id")
-    booking.evse = next((evse for evse in booking.option.evses.all() if evse.pk == booking.evse_id), None)
-    rows.set_fetched(booking, "tokens", tokens)
-    rows.set_fetched(booking, "requests", asks)
-    return booking
 
 
 def depots(partner: Partner, visible: Sequence[Depot], *, now: datetime) -> list[PublishedDepot]:

@@ -10,6 +10,7 @@ from django.http import HttpResponse
 
 from bookings.actors import Actor, ActorKind
 from bookings.api.problems import ApiResponse
+from bookings.core import at_hand
 from bookings.models import Booking, BookingEvent
 from bookings.notifications.booking_object import booking_object as for_organisation
 from depots.models import Organisation
@@ -37,10 +38,9 @@ def whole_booking(booking: Booking) -> dict[str, Any]:
     }
 
 
-def answer_with(booking_id: int, organisation: Organisation, *, status: int = 200) -> HttpResponse:
-    """The whole booking as it is by now, with its version as its ETag; of a new one with where it is."""
-    rows = bookings_of(organisation).prefetch_related("tokens", "events")
-    booking = rows.get(pk=booking_id)
+def told_whole(booking: Booking, *, status: int = 200) -> HttpResponse:
+    """The whole booking as it was left by an operation, or read. `ETag` is its version, `Location` where a new one is."""
+    at_hand.fetch(booking, "tokens", "events")
     response = ApiResponse(json.dumps(whole_booking(booking), ensure_ascii=False), status=status)
     response["ETag"] = f'"{booking.version}"'
     if status == 201:

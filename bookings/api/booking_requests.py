@@ -11,13 +11,14 @@ from pydantic import Field
 
 from bookings.api.authentication import Caller
 from bookings.api.fields import Body, Kilowatts, Moment, Name, Plate, watts
+from bookings.api.named_vehicles import ask_for_plate, vehicle_called
 from bookings.api.problems import Invalid
-from bookings.errors import EndsBeforeStart, EvseUnknown, OptionUnknown, TrailerUnknown, VehicleUnknown
+from bookings.errors import EndsBeforeStart, EvseUnknown, TrailerUnknown
 from bookings.models import BookingOption, Token, Trailer, Vehicle
 from bookings.operations import ChangeRequest, SlotRequest
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import MOST_TOKENS, TokenName
-from bookings.search.bookable import bookable_options, find_option
+from bookings.search.named_options import find_option
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from depots.token_numbers import is_same, spellings
@@ -85,9 +86,10 @@ def slot_request(caller: Caller, asked: NewBooking) -> SlotRequest:
     """Raises OptionUnknown, EvseUnknown, VehicleUnknown, TrailerUnknown, EndsBeforeStart, EnergyImpossible; Invalid where the end
     is missing."""
     fleet = caller.organisation
+    vehicle = ask_for_plate(fleet, asked.vehicle)
     named = Named(
-        _option(caller, asked.option, asked.depot),
-        vehicle_called(fleet, asked.vehicle),
+        find_option(asked.option, fleet, depot_code=asked.depot, now=caller.now),
+        vehicle.found(),
         trailer_called(fleet, asked.trailer) if asked.trailer is not None else None,
         tokens_called(fleet, asked.tokens),
     )
@@ -139,30 +141,11 @@ def _period(starts_at: datetime, ends_at: datetime) -> Period:
     return Period(starts_at, ends_at)
 
 
-def vehicle_called(fleet: Organisation, plate: str) -> Vehicle:
-    """A vehicle of the fleet by its plate, whatever its capitals. Raises VehicleUnknown."""
-    found = Vehicle.objects.filter(fleet=fleet, plate_key=plate, is_retired=False).first()
-    if found is None:
-        raise VehicleUnknown(f"{fleet} has no vehicle {plate}.")
-    return found
-
-
 def trailer_called(fleet: Organisation, plate: str) -> Trailer:
-    """The same of a trailer. Raises TrailerUnknown."""
+    """A trailer of the fleet by its plate. Raises TrailerUnknown."""
     found = Trailer.objects.filter(fleet=fleet, plate_key=plate, is_retired=False).first()
     if found is None:
         raise TrailerUnknown(f"{fleet} has no trailer {plate}.")
-    return found
-
-
-def _option(caller: Caller, code: str, depot: str | None) -> BookingOption:
-    """Raises OptionUnknown."""
-    if depot is None:
-        return find_option(code, caller.organisation, now=caller.now)
-    rows = bookable_options(caller.organisation, now=caller.now)
-    found = rows.filter(code__iexact=code, depot__code__iexact=depot).order_by("is_mirror").first()
-    if found is None:
-        raise OptionUnknown(f"No booking option {code!r} of {depot} is open to {caller.organisation}.")
     return found
 
 

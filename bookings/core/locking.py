@@ -16,6 +16,7 @@ from functools import cache
 from django.db import transaction
 from django.db.models import QuerySet
 
+from bookings.core import booking_rows
 from bookings.models import Booking, Occupancy
 from depots import round_trips
 from depots.models import Evse
@@ -58,7 +59,7 @@ def lock_booking(
     again. What is needed may be a function of the booking, which is asked both times. Raises Booking.DoesNotExist.
     """
     while True:
-        known = Booking.objects.get(pk=booking_id)
+        known = booking_rows.alone(booking_id)
         needed = _lock_set(known, also, depot)
         with transaction.atomic():
             # A savepoint: locks taken under it are given back when it is rolled back.
@@ -133,9 +134,9 @@ def _lock_row(known: Booking) -> Booking:
     if known.evse_id is None:
         # No EVSE's lock stands before it: here somebody may be waited for, and what is joined would be old.
         list(Booking.objects.select_for_update(no_key=True).filter(pk=known.pk).values_list("pk"))
-    return _rows().get(pk=known.pk)
+    return booking_rows.locked(known.pk)
 
 
-def _rows(at_hand: Sequence[str] = ALL_AT_HAND, *, skip_locked: bool = False) -> QuerySet[Booking]:
+def _rows(at_hand: Sequence[str], *, skip_locked: bool = False) -> QuerySet[Booking]:
     rows = Booking.objects.select_for_update(no_key=True, of=("self",), skip_locked=skip_locked)
     return rows.select_related(*at_hand)

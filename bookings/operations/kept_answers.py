@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from django.db import connection
-
 from bookings.core.constraints import violation_raises
 from bookings.errors import BookingError, IdempotencyKeyInUse, IdempotencyKeyReused
 from bookings.models import KeptAnswer
@@ -28,11 +26,11 @@ _SEALED = "encrypted:"
 
 _LOCK = round_trips.Prepared("SELECT pg_try_advisory_xact_lock(%s)")
 _FIND = round_trips.Prepared(
-    "SELECT fingerprint, status, headers, body FROM bookings_keptanswer"
-    " WHERE organisation_id = %s AND key = %s AND created_at > %s"
+    "SELECT created_at > %s, fingerprint, status, headers, body FROM bookings_keptanswer"
+    " WHERE organisation_id = %s AND key = %s"
 )
 _FORGET = round_trips.Prepared(
-    "DELETE FROM bookings_keptanswer WHERE organisation_id = %s AND key = %s AND created_at <= %s"
+    "DELETE FROM bookings_keptanswer WHERE created_at <= %s AND organisation_id = %s AND key = %s"
 )
 _KEEP = round_trips.Prepared(
     "INSERT INTO bookings_keptanswer (organisation_id, key, fingerprint, status, headers, body, created_at)"
@@ -81,7 +79,6 @@ class Answering:
 
     def keep(self, answer: Answer) -> None:
         ask = self._ask
-        round_trips.send(_FORGET, [ask.organisation_id, ask.key, ask.at - KEPT])
         body = f"{_SEALED}{encrypt(answer.body)}" if answer.is_secret else answer.body
         told = [answer.status, json.dumps(dict(answer.headers)), body, ask.at]
         round_trips.send(_KEEP, [ask.organisation_id, ask.key, ask.fingerprint, *told])
@@ -109,15 +106,16 @@ def forget_answers(*, now: datetime) -> None:
 
 
 def _known(ask: Ask) -> Answer | None:
-    lock = round_trips.ask(_LOCK, [ask.lock])
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [ask.organisation_id, ask.key, ask.at - KEPT])
-        found = cursor.fetchall()
+    lock, named = round_trips.ask(_LOCK, [ask.lock]), [ask.at - KEPT, ask.organisation_id, ask.key]
+    found = round_trips.rows(_FIND, named)
     if not lock.rows[0][0]:
         raise IdempotencyKeyInUse
     if not found:
         return None
-    [(fingerprint, status, headers, body)] = found
+    [(is_kept, fingerprint, status, headers, body)] = found
+    if not is_kept:
+        round_trips.send(_FORGET, named)
+        return None
     if fingerprint != ask.fingerprint:
         raise IdempotencyKeyReused
     if body.startswith(_SEALED):

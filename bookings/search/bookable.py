@@ -9,7 +9,6 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model, Prefetch, Q, QuerySet
 
-from bookings.errors import OptionUnknown
 from bookings.models import BookingOption
 from bookings.rules import precedence
 from bookings.rules.terms import Terms
@@ -62,18 +61,6 @@ def live_evses(evse_ids: Iterable[int]) -> dict[int, Evse]:
     """EVSEs by id with their chargers, as far as it changes with what a charger says."""
     told = ("uid", "status", "kept_for", "error_code", "charger__lease_holder", "charger__lease_until")
     return Evse.objects.select_related("charger").only(*told).in_bulk(list(evse_ids))
-
-
-def find_option(code: str, fleet: Organisation, *, now: datetime) -> BookingOption:
-    """An option by its id, whatever its capitals; our own before a partner's. Raises OptionUnknown."""
-    found = list(bookable_options(fleet, now=now).filter(code__iexact=code).order_by("is_mirror")[:3])
-    if not found:
-        raise OptionUnknown(f"No booking option {code!r} is open to {fleet}.")
-    if len(found) > 1 and found[0].is_mirror == found[1].is_mirror:
-        raise OptionUnknown(
-            f"{code!r} is offered at several depots: {', '.join(o.depot.code for o in found)}."
-        )
-    return found[0]
 
 
 def terms_for(option: BookingOption, fleet: Organisation, *, now: datetime) -> Terms:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db import connection
 
+from depots import round_trips
 from depots.models import ApiToken, ApiUse, Organisation
 from depots.operations.organisations import OrganisationError
+from depots.rows import columns, instance, width
 from depots.secrets import hash_token, hash_token_under_each_key, new_token
 
 MINUTE = timedelta(minutes=1)
@@ -50,11 +53,26 @@ def revoke_api_token(*, token_id: int, now: datetime) -> ApiToken:
 
 def find_api_token(token: str, *, now: datetime) -> ApiToken | None:
     """The valid token that is written so, with its organisation, noted as used. One query, and one more a minute."""
-    rows = ApiToken.objects.select_related("organisation")
-    found = rows.filter(token_hash__in=hash_token_under_each_key(token), revoked_at=None).first()
-    if found is not None and (found.last_used_at is None or found.last_used_at <= now - MINUTE):
+    rows = round_trips.rows(_valid_token(), [hash_token_under_each_key(token)])
+    if not rows:
+        return None
+    found = instance(ApiToken, rows[0][: width(ApiToken)])
+    found.organisation = instance(Organisation, rows[0][width(ApiToken) :])
+    if found.last_used_at is None or found.last_used_at <= now - MINUTE:
         ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
     return found
+
+
+@cache
+def _valid_token() -> round_trips.Prepared:
+    return round_trips.Prepared(f"""
+        SELECT {columns(ApiToken, "token")}, {columns(Organisation, "organisation")}
+        FROM depots_apitoken token
+        JOIN depots_organisation organisation ON organisation.id = token.organisation_id
+        WHERE token.token_hash = ANY(%s) AND token.revoked_at IS NULL
+        ORDER BY token.id
+        LIMIT 1
+    """)  # noqa: S608 - made of names of ours
 
 
 def count_api_use(organisation_id: int, *, now: datetime) -> int:

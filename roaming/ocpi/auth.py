@@ -19,13 +19,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from depots.models import Organisation
+from depots.rows import columns, instance, width
 from depots.secrets import hash_token_under_each_key
 from roaming import deviations
 from roaming.hubs.clients import hub_party, tells_of_clients
 from roaming.models import Partner, PartnerMessage, PartnerToken
 from roaming.ocpi.envelope import Code, RefusalError
 from roaming.ocpi.wire_object import folded
-from roaming.rows import columns, instance, width
 
 Party = tuple[str, str]
 MAX_HEADER = 400

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import Field
 
 from bookings import operations
 from bookings.api.authentication import Caller, caller_of
-from bookings.api.booking_objects import answer_with, booking_object, bookings_of
+from bookings.api.booking_objects import booking_object, bookings_of, told_whole
 from bookings.api.booking_requests import (
     BookingChange,
     NewBooking,
@@ -23,13 +22,14 @@ from bookings.api.booking_requests import (
     change_request,
     slot_request,
     tokens_called,
-    vehicle_called,
 )
 from bookings.api.fields import Body, Moment, Name, Plate, whole_number
+from bookings.api.named_vehicles import vehicle_called
 from bookings.api.paging import Page, paged
 from bookings.api.preconditions import seen_version
 from bookings.api.problems import ApiResponse, Invalid
 from bookings.api.schemas import BookingObject, List, WholeBooking
+from bookings.core import booking_rows
 from bookings.errors import TokenUnusable
 from bookings.models import Booking, BookingStatus
 from bookings.rules.entitlement import TokenName
@@ -71,7 +71,7 @@ def book(request: HttpRequest, body: NewBooking) -> HttpResponse:
     """Book a slot, or ask for it where the depot or a partner decides: `confirmed` or `requested`."""
     caller = caller_of(request)
     made = operations.request_booking(slot_request(caller, body), actor=caller.actor, now=caller.now)
-    return answer_with(made.pk, caller.organisation, status=201)
+    return told_whole(made, status=201)
 
 
 @router.get("", response=List[BookingObject])
@@ -86,8 +86,7 @@ def bookings(request: HttpRequest, query: Query[BookingsPage]) -> HttpResponse:
 @router.get("/{booking_id}", response=WholeBooking)
 def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
     """With its terms, its price and its history. `ETag` is its version."""
-    caller = caller_of(request)
-    return answer_with(own_booking(caller, booking_id).pk, caller.organisation)
+    return told_whole(own_booking(caller_of(request), booking_id))
 
 
 @router.patch("/{booking_id}", response=WholeBooking)
@@ -96,11 +95,11 @@ def change(request: HttpRequest, booking_id: str, body: BookingChange) -> HttpRe
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
     seen = seen_version(request, found.version, of="booking")
-    operations.change_booking(
+    changed = operations.change_booking(
         found.pk, change_request(caller, found.option, body), seen_version=seen, seen_exactly=True,
         actor=caller.actor, now=caller.now,
     )  # fmt: skip
-    return answer_with(found.pk, caller.organisation)
+    return told_whole(changed)
 
 
 @router.post("/{booking_id}/cancellation", response=WholeBooking)
@@ -108,10 +107,10 @@ def cancel(request: HttpRequest, booking_id: str, body: Cancellation) -> HttpRes
     """Give it up. At a partner's depot the partner is asked, and it stays what it is until the answer comes."""
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
-    operations.cancel_booking(
+    cancelled = operations.cancel_booking(
         booking_id=found.pk, reason=body.reason, by=Booking.Side.FLEET, actor=caller.actor, now=caller.now
     )
-    return answer_with(found.pk, caller.organisation)
+    return told_whole(cancelled)
 
 
 @router.post("/{booking_id}/delay", response=WholeBooking)
@@ -121,8 +120,7 @@ def delay(request: HttpRequest, booking_id: str, body: Delay) -> HttpResponse:
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
     late = timedelta(minutes=body.minutes)
-    operations.delay_booking(found.pk, late, actor=caller.actor, now=caller.now)
-    return answer_with(found.pk, caller.organisation)
+    return told_whole(operations.delay_booking(found.pk, late, actor=caller.actor, now=caller.now))
 
 
 @router.post("/{booking_id}/swap", response=WholeBooking)
@@ -133,11 +131,11 @@ def swap(request: HttpRequest, booking_id: str, body: Swap) -> HttpResponse:
     if body.vehicle is None and body.tokens is None:
         raise Invalid([("vehicle", "Name a vehicle, tokens, or both.")])
     fleet = caller.organisation
-    operations.swap_vehicle(
+    swapped = operations.swap_vehicle(
         found.pk, vehicle=vehicle_called(fleet, body.vehicle) if body.vehicle is not None else None,
         tokens=tokens_called(fleet, body.tokens), actor=caller.actor, now=caller.now,
     )  # fmt: skip
-    return answer_with(found.pk, caller.organisation)
+    return told_whole(swapped)
 
 
 @router.post("/{booking_id}/start", response=WholeBooking)
@@ -150,7 +148,7 @@ def start(request: HttpRequest, booking_id: str, body: Start | None = None) -> H
     else:
         token = _own_token(found, body.token) if body is not None and body.token is not None else None
         operations.start_remotely(booking_id=found.pk, with_token=token, actor=caller.actor, now=caller.now)
-    return answer_with(found.pk, caller.organisation)
+    return told_whole(own_booking(caller, booking_id))
 
 
 @router.post("/{booking_id}/stop", response=WholeBooking)
@@ -160,12 +158,19 @@ def stop(request: HttpRequest, booking_id: str) -> HttpResponse:
     found = own_booking(caller, booking_id)
     operation = operations.stop_remotely if found.is_ours else operations.stop_at_partner
     operation(booking_id=found.pk, actor=caller.actor, now=caller.now)
-    return answer_with(found.pk, caller.organisation)
+    return told_whole(own_booking(caller, booking_id))
 
 
 def own_booking(caller: Caller, booking_id: str) -> Booking:
-    """404 for what is not the caller's."""
-    return get_object_or_404(bookings_of(caller.organisation), pk=whole_number(booking_id))
+    """With what belongs to it. 404 for what is not the caller's."""
+    pk = whole_number(booking_id)
+    try:
+        found = booking_rows.with_all(pk) if pk is not None else None
+    except Booking.DoesNotExist:
+        found = None
+    if found is None or found.fleet_id != caller.organisation.pk:
+        raise Http404
+    return found
 
 
 def _filtered(rows: QuerySet[Booking], query: BookingsPage) -> QuerySet[Booking]:

@@ -7,7 +7,7 @@ from ninja import Router
 
 from bookings import operations
 from bookings.api.authentication import caller_of
-from bookings.api.booking_objects import answer_with
+from bookings.api.booking_objects import told_whole
 from bookings.api.booking_requests import NewBooking, slot_request
 from bookings.api.resources.bookings import own_booking
 from bookings.api.schemas import WholeBooking
@@ -20,7 +20,7 @@ def hold(request: HttpRequest, body: NewBooking) -> HttpResponse:
     """Keep a slot until `held_until`. A partner's slot cannot be held."""
     caller = caller_of(request)
     made = operations.hold_slot(slot_request(caller, body), actor=caller.actor, now=caller.now)
-    return answer_with(made.pk, caller.organisation, status=201)
+    return told_whole(made, status=201)
 
 
 @router.post("/{booking_id}/confirmation", response=WholeBooking)
@@ -28,8 +28,8 @@ def confirm(request: HttpRequest, booking_id: str) -> HttpResponse:
     """Make it a booking, or a request where the depot decides."""
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
-    operations.confirm_hold(booking_id=found.pk, actor=caller.actor, now=caller.now)
-    return answer_with(found.pk, caller.organisation)
+    confirmed = operations.confirm_hold(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    return told_whole(confirmed)
 
 
 @router.delete("/{booking_id}", response={204: None})

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
 from bookings.api.authentication import caller_of
-from bookings.api.booking_requests import vehicle_called
 from bookings.api.depot_objects import bookable_depot
 from bookings.api.fields import watts
+from bookings.api.named_vehicles import vehicle_called
 from bookings.api.problems import ApiResponse
 from bookings.api.schemas import Slots
 from bookings.api.slot_search import Found, SlotQuestion, SlotsQuery

@@ -12,7 +12,7 @@ from bookings.models import GROUP, Vehicle
 from bookings.operations import SlotRequest, request_booking
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
-from bookings.search.bookable import find_option
+from bookings.search.named_options import find_option
 from config.management.booking_command import (
     TIME_HELP,
     BookingCommand,

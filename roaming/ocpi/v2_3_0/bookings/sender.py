@@ -11,6 +11,7 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from bookings.core import at_hand
 from bookings.models import Booking, BookingOption
 from roaming import access, deviations, published
 from roaming.inbound import partner_requests
@@ -130,7 +131,7 @@ def post_booking_request(request: HttpRequest, dialect: Dialect) -> HttpResponse
     finally:
         deviations.count(caller.partner, told.deviations)
     if outcome.is_new:
-        made = published.just_made(outcome.booking)
+        made = at_hand.fetch(outcome.booking, "tokens", "requests")
         told_back = wire.write(made, style_of(caller.partner), newest=asked)
         return ok(told_back, http=201, message=mapping.refusal_of(made))
     fresh = access.bookings(caller.partner).get(pk=outcome.booking.pk)

@@ -1,7 +1,7 @@
 """Model instances out of statements whose SQL is made once.
 
 Django compiles a queryset anew each time, which for a join of three tables costs more than PostgreSQL's answer. What every
-request of a partner has to read is written by hand instead; the columns still come from the models.
+request of a machine has to read is written by hand instead; the columns still come from the models.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.db import connection, models
-
-from bookings.models import Booking
 
 M = TypeVar("M", bound=models.Model)
 
@@ -35,25 +33,12 @@ def instance(model: type[M], values: Sequence[Any]) -> M:
     return model.from_db(connection.alias, names, read)
 
 
-def of_booking(model: type[M], booking: Booking, *, order_by: str) -> list[M]:
-    """All rows of a model that belong to a booking, by one of its columns."""
-    with connection.cursor() as cursor:
-        cursor.execute(_statement_of_booking(model, order_by), [booking.pk])
-        return [instance(model, row) for row in cursor.fetchall()]
-
-
 def set_fetched(of: models.Model, name: str, found: Sequence[models.Model]) -> None:
     """Have `of.<name>.all()` give what was read already, as after `prefetch_related`."""
     rows = getattr(of, name).get_queryset()
     rows._result_cache, rows._prefetch_done = list(found), True  # noqa: SLF001 - as prefetch_related_objects does
     cache_of: dict[str, Any] = of.__dict__.setdefault("_prefetched_objects_cache", {})
     cache_of[name] = rows
-
-
-@cache
-def _statement_of_booking(model: type[models.Model], order_by: str) -> str:
-    table = model._meta.db_table  # noqa: SLF001
-    return f"SELECT {columns(model, 'r')} FROM {table} r WHERE r.booking_id = %s ORDER BY r.{order_by}"  # noqa: S608
 
 
 @cache
