@@ -451,6 +451,13 @@ class PriceChanged(BookingError):
     code = "price_changed"
 
 
+class TooDear(BookingError):
+    """It costs more than whoever looks for it wants to pay."""
+
+    code = "too_dear"
+    field = "max_price"
+
+
 class CreditLimitReached(BookingError):
     """The booking would take the customer's debt to the operator beyond what was agreed."""
 

@@ -69,6 +69,7 @@ class BookingChange(Body):
     power_kw: Kilowatts = Field(default=None)  # type: ignore[assignment]
     energy_kwh: Kilowatts = Field(default=None, description="without ends_at the end is found anew")  # type: ignore[assignment]
     vehicle: Plate = Field(default=None)  # type: ignore[assignment]
+    trailer: Plate | None = Field(None, description="null: it comes without one")
     tokens: Tokens = Field(default=None)  # type: ignore[arg-type]
 
 
@@ -119,7 +120,7 @@ def request_for(fleet: Organisation, asked: NewBooking, named: Named) -> SlotReq
 
 
 def change_request(caller: Caller, option: BookingOption, asked: BookingChange) -> ChangeRequest:
-    """Raises EvseUnknown, VehicleUnknown."""
+    """Raises EvseUnknown, VehicleUnknown, TrailerUnknown."""
     fleet = caller.organisation
     energy = EnergyAsked(energy_wh=watts(asked.energy_kwh)) if asked.energy_kwh is not None else None
     return ChangeRequest(
@@ -130,6 +131,8 @@ def change_request(caller: Caller, option: BookingOption, asked: BookingChange) 
         energy=energy,
         ends_when_charged=energy is not None and asked.ends_at is None,
         vehicle=vehicle_called(fleet, asked.vehicle) if asked.vehicle is not None else None,
+        trailer=trailer_called(fleet, asked.trailer) if asked.trailer is not None else None,
+        drops_trailer="trailer" in asked.model_fields_set and asked.trailer is None,
         tokens=tokens_called(fleet, asked.tokens),
     )
 

@@ -30,6 +30,7 @@ class PastedRow:
     ends: str = ""
     latest: str = ""
     power: str = ""
+    trailer: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(PastedRow))
@@ -42,6 +43,7 @@ _HEADERS = {
     "ends": ("to", "until", "end", "ends", "minutes", "min", "duration", "bis", "ende", "minuten", "dauer"),
     "latest": ("latest", "latest end", "by", "spätestens", "spaetestens"),
     "power": ("kw", "power", "power kw", "leistung"),
+    "trailer": ("trailer", "semitrailer", "anhänger", "anhaenger", "auflieger"),
 }
 _NAMED = {word: column for column, words in _HEADERS.items() for word in words}
 _MONTHS = {

@@ -17,7 +17,7 @@ from bookings.imports.pasted_table import (
     read_end,
     read_kw,
 )
-from bookings.models import BookingOption, BookingStatus, Vehicle
+from bookings.models import BookingOption, BookingStatus, Trailer, Vehicle
 from bookings.operations import ManyOutcome, ManyWish, SlotRequest
 from bookings.rules import quotes
 from bookings.search.bookable import bookable_options
@@ -27,7 +27,9 @@ from depots.templatetags.berth import money
 from depots.wall_clock import MomentUnclear, in_zone
 
 # The columns as the page calls them.
-LABELS = dict(zip(COLUMNS, ("Vehicle", "Depot", "Date", "From", "To", "Latest", "kW"), strict=True))
+LABELS = dict(
+    zip(COLUMNS, ("Vehicle", "Depot", "Date", "From", "To", "Latest", "kW", "Trailer"), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ManyReader:
         self._fleet, self._now = fleet, now
         vehicles = Vehicle.objects.filter(fleet=fleet, is_retired=False)
         self._vehicles = {_plate(vehicle.plate): vehicle for vehicle in vehicles}
+        trailers = Trailer.objects.filter(fleet=fleet, is_retired=False)
+        self._trailers = {_plate(trailer.plate): trailer for trailer in trailers}
         self._places: dict[str, dict[int, list[BookingOption]]] = {}
         for option in bookable_options(fleet, now=now).order_by("pk"):
             depot = option.depot
@@ -99,9 +103,16 @@ class ManyReader:
         except Unreadable as why:
             raise _Unfit("power", why) from None
         request = SlotRequest(
-            fleet=self._fleet, option=options[0], period=period, vehicle=vehicle, power_w=power_w
-        )
+            fleet=self._fleet, option=options[0], period=period, vehicle=vehicle, power_w=power_w,
+            trailer=self._trailer(row.trailer),
+        )  # fmt: skip
         return ManyWish([replace(request, option=option) for option in options], latest)
+
+    def _trailer(self, plate: str) -> Trailer | None:
+        found = self._trailers.get(_plate(plate)) if plate else None
+        if plate and found is None:
+            raise _Unfit("trailer", f"{plate} is no trailer of {self._fleet}.")
+        return found
 
     def _options(self, name: str) -> list[BookingOption]:
         """Those of one depot that are called so, or the depot is; pools first, in which others can still make room."""

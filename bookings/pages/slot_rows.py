@@ -150,8 +150,8 @@ class SlotRows:
         )
 
     def _until(self, offer: SlotOffer) -> SafeString:
-        """When it ends, where that differs from slot to slot."""
-        if not self._search.energy:
+        """When it is, where that differs from slot to slot."""
+        if not self._search.energy and self._search.patience is None:
             return SafeString("")
         zone, period = offer.option.depot.zone, offer.period
         times = f"{period.starts_at.astimezone(zone):%H:%M}–{period.ends_at.astimezone(zone):%H:%M}"

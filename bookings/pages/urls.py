@@ -60,6 +60,7 @@ urlpatterns = [
     path("bookings/", bookings.bookings, name="bookings"),
     path("bookings/many/", many.many, name="many"),
     path("bookings/many/rows/", many.rows, name="many_rows"),
+    path("bookings/many/copy/", many.copy_day, name="many_copy"),
     path("bookings/undo/", undo.undo, name="undo"),
     path("bookings/<int:booking_id>/", bookings.booking, name="booking"),
     path("bookings/<int:booking_id>/confirmation/", bookings.confirm, name="confirmation"),

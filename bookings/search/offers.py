@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS
 
-from bookings.errors import NO_ROOM, BookingError, DoesNotFit, SlotTaken
+from bookings.errors import NO_ROOM, BookingError, DoesNotFit, SlotTaken, TooDear
 from bookings.models import BookingOption, PaymentTerms
 from bookings.rules import configuration, fit, periods, quotes
 from bookings.rules.allowance import Allowance
@@ -35,7 +36,18 @@ def find_slots(search: SlotSearch) -> list[SlotOffer]:
     depots = _depots(search)
     own = _OwnOffers(search, [depot for depot in depots if not depot.is_mirror])
     hints = partner_offers(search, [depot for depot in depots if depot.is_mirror])
-    return sorted([*own.offers(), *hints], key=lambda offer: rank(offer, search.wanted))
+    found = [_within_price(offer, search) for offer in [*own.offers(), *hints]]
+    return sorted(found, key=lambda offer: rank(offer, search.wanted))
+
+
+def _within_price(offer: SlotOffer, search: SlotSearch) -> SlotOffer:
+    """What has no price is never too dear."""
+    if search.most_price is None or not offer.is_free or offer.quote is None:
+        return offer
+    if offer.quote.total <= search.most_price:
+        return offer
+    words = f"It costs about {offer.quote.total:.2f} {offer.quote.currency}."
+    return replace(offer, refusal=TooDear(words), nearest=None)
 
 
 def rank(offer: SlotOffer, needs: Needs) -> tuple[Any, ...]:

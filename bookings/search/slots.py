@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 
 from bookings.errors import BookingError
@@ -35,7 +36,7 @@ class SlotSearch:
     `at_depots` has a period of its own for each depot, by its id; others are not meant then, and `periods` spans them all.
     With `patience` an offer is the earliest slot of that length, rounded up to the step, that begins no sooner than the period
     and at most so much later (a day at most); it says so by its own period. `every_option` also shows an EVSE under each option
-    that names it, not only under its own.
+    that names it, not only under its own. What costs more than `most_price`, with taxes and in whatever currency, is refused.
     """
 
     fleet: Organisation
@@ -55,6 +56,7 @@ class SlotSearch:
     at_depots: Mapping[int, Period] | None = None
     patience: timedelta | None = None
     every_option: bool = False
+    most_price: Decimal | None = None
 
     @cached_property
     def wanted(self) -> Needs:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 
+from bookings.pages.forms.fields import MomentField
 from bookings.pages.forms.place_input import UNKNOWN_PLACE, PlaceInput
 from bookings.search.where import Where, place_meant
 from depots.gazetteer import MOST_LETTERS
@@ -22,6 +24,9 @@ USUAL_RADIUS_KM, MOST_RADIUS_KM = 50, 1000
 BEST, BY_PRICE, BY_DISTANCE = "", "price", "distance"
 _ORDERS = [(BEST, "Best fit first"), (BY_PRICE, "Cheapest first"), (BY_DISTANCE, "Nearest first")]
 _AMENITY = "with_"
+_FINER = ("near", "radius_km", "min_power_kw", "latest_start", "max_price", "order")
+# One search looks a day ahead at most.
+MOST_PATIENCE = timedelta(days=1)
 
 
 class PlaceFields(forms.Form):
@@ -34,6 +39,13 @@ class PlaceFields(forms.Form):
     )  # fmt: skip
     radius_km = forms.FloatField(label="Within km", required=False, min_value=1, max_value=MOST_RADIUS_KM)
     min_power_kw = forms.IntegerField(label="Least power, kW", required=False, min_value=1, max_value=100_000)
+    latest_start = MomentField(
+        label="Can begin as late as", required=False,
+        help_text="Then the first slot as long as From to To that begins by then.",
+    )  # fmt: skip
+    max_price = forms.DecimalField(
+        label="At most, with taxes", required=False, min_value=0, max_digits=9, decimal_places=2
+    )
     order = forms.ChoiceField(label="Order", choices=_ORDERS, required=False)
     with_food, with_showers, with_toilets, with_parking, with_security, with_wifi, with_hotel = (
         forms.BooleanField(label=amenity.label, required=False) for amenity in AMENITIES.values()
@@ -46,8 +58,7 @@ class PlaceFields(forms.Form):
     @property
     def is_finer(self) -> bool:
         """Whether something is asked that does not stand in the first row."""
-        names = ("near", "radius_km", "min_power_kw", "order")
-        fields = [*(self[name] for name in names), *self.amenities]
+        fields = [*(self[name] for name in _FINER), *self.amenities]
         return any(field.value() or field.errors for field in fields)
 
     def clean(self) -> dict[str, Any]:
@@ -59,6 +70,19 @@ class PlaceFields(forms.Form):
         if cleaned.get("order") == BY_DISTANCE and not text and "near" not in self.errors:
             self.add_error("near", "Nearest to where?")
         return cleaned
+
+    def patience_from(self, first: datetime | None) -> timedelta | None:
+        """How much later than this it may begin, by the clock on the wall; None where it may not. What makes no sense is told at
+        its field."""
+        latest = self.cleaned_data.get("latest_start")
+        if latest is None or first is None:
+            return None
+        patience: timedelta = latest.replace(tzinfo=None) - first.replace(tzinfo=None)
+        if patience < timedelta():
+            self.add_error("latest_start", "That is before From.")
+        elif patience > MOST_PATIENCE:
+            self.add_error("latest_start", "At most a day after From.")
+        return patience or None
 
     @property
     def circle(self) -> Circle | None:
@@ -84,10 +108,7 @@ class PlaceFields(forms.Form):
         return dict(self._asked())
 
     def _asked(self) -> Iterator[tuple[str, str]]:
-        for field in [
-            *(self[name] for name in ("near", "radius_km", "min_power_kw", "order")),
-            *self.amenities,
-        ]:
+        for field in [*(self[name] for name in _FINER), *self.amenities]:
             if value := field.value():
                 yield field.name, "on" if value is True else str(value)
 

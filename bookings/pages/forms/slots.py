@@ -35,7 +35,7 @@ STEP_MIN = 15
 # A slot is sent with the question whose results it stood in, each field under its name with this before it.
 ASKED = "asked_"
 # What is left out of a question where it is not given.
-OPTIONAL = (*ENERGY_FIELDS, "trailer")
+OPTIONAL = (*ENERGY_FIELDS, "trailer", "latest_start", "max_price")
 
 
 class TimeFault(NamedTuple):
@@ -90,6 +90,7 @@ class SearchForm(EnergyFields, PlaceFields):
         cleaned = super().clean() or {}
         depot, first, last = (cleaned.get(name) for name in ("depot", "starts_at", "ends_at"))
         cleaned["energy"] = energy_of(self, cleaned.get("vehicle"))
+        cleaned["patience"] = self.patience_from(first)
         if cleaned["energy"] and first is not None:
             last = first + USUAL
         if first is None or last is None or self.errors:
@@ -126,6 +127,8 @@ class SearchForm(EnergyFields, PlaceFields):
             trailer=cleaned["trailer"],
             min_power_w=self.least_power_w,
             energy=cleaned["energy"],
+            patience=cleaned["patience"],
+            most_price=cleaned["max_price"],
             with_live=True,
         )
 
@@ -167,8 +170,7 @@ class SearchForm(EnergyFields, PlaceFields):
             and search.trailer == wanted["trailer"]
             and search.energy == energy
             and asked is not None
-            and asked.starts_at == period.starts_at
-            and (bool(energy) or asked.ends_at == period.ends_at)
+            and _is_within(search, asked, period)
         )
 
     @property
@@ -342,6 +344,15 @@ class ReserveForm(EnergyFields):
         if found is None:
             self.add_error("trailer", "There is no such trailer in your fleet.")
         return found
+
+
+def _is_within(search: SlotSearch, asked: Period, shown: Period) -> bool:
+    """Whether results for the asked period can show this one: by energy whatever its end, and what can wait, its length rounded
+    up, as late as it may begin."""
+    if search.patience is None:
+        return asked.starts_at == shown.starts_at and (bool(search.energy) or asked.ends_at == shown.ends_at)
+    is_in_time = timedelta() <= shown.starts_at - asked.starts_at <= search.patience
+    return is_in_time and (bool(search.energy) or shown.duration >= asked.duration)
 
 
 def _period(first: datetime, last: datetime, zone: ZoneInfo) -> Period | list[TimeFault]:

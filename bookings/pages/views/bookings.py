@@ -32,6 +32,7 @@ from bookings.pages import (
     remote_control,
     wording,
 )
+from bookings.pages.again import book_again
 from bookings.pages.board.row_states import RowState
 from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
@@ -168,6 +169,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         ),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
         "instead": instead_of(found, now=now) if is_dispatcher else None,
+        "again": book_again(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,
         "payment": payment_words.payment_notice(found, payment, now=now),
         "waits_for": payment_words.waits_for(payment, found),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.contrib import messages
@@ -20,6 +21,8 @@ from bookings.imports.pasted_table import MOST_ROWS, PastedRow, Unreadable, read
 from bookings.operations import ManyOutcome
 from bookings.operations.book_many import version_of
 from bookings.pages import access
+from bookings.pages.copied_day import rows_of_day
+from bookings.pages.forms.copied_day import CopyDayForm
 from bookings.pages.many_rows import ManyReader, ManyRow, shown
 from bookings.pages.views.refusals import status_of, words_of
 from bookings.rules.content_version import seen_version
@@ -27,6 +30,7 @@ from depots import pages
 from depots.models import Organisation
 
 MOST_CHARACTERS = 40_000
+NONE_THAT_DAY = "None of the fleet's bookings begins on that day."
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,27 @@ def rows(request: HttpRequest) -> HttpResponse:
     return _page(request, sent, 422 if sent.refusal else 200, _read(sent))
 
 
+@login_required
+@require_POST
+def copy_day(request: HttpRequest) -> HttpResponse:
+    """The fleet's bookings of a day as a dry run for another day."""
+    sent = _sent(request)
+    form = CopyDayForm(request.POST)
+    if not form.is_valid():
+        return _page(request, sent, 422, copy_form=form)
+    found = rows_of_day(sent.fleet, form.cleaned_data["copied_day"], form.cleaned_data["to_day"])
+    if not found or len(found) > MOST_ROWS:
+        why = (
+            f"{len(found)} bookings begin on that day; {MOST_ROWS} are copied at once."
+            if found
+            else NONE_THAT_DAY
+        )
+        form.add_error("copied_day", why)
+        return _page(request, sent, 422, copy_form=form)
+    copied = _Sent(sent.fleets, sent.fleet, "", found, str(uuid4()))
+    return _page(request, copied, 200, _read(copied))
+
+
 def _booked(
     request: HttpRequest, sent: _Sent, read: Sequence[ManyRow], outcomes: Sequence[ManyOutcome]
 ) -> HttpResponse:
@@ -112,11 +137,17 @@ def _read(sent: _Sent) -> list[ManyRow]:
 
 
 def _page(
-    request: HttpRequest, sent: _Sent, status: int, read: Sequence[ManyRow] = (), *, refused: str = ""
+    request: HttpRequest,
+    sent: _Sent,
+    status: int,
+    read: Sequence[ManyRow] = (),
+    *,
+    refused: str = "",
+    copy_form: CopyDayForm | None = None,
 ) -> HttpResponse:
-    wishes = [row.wish for row in read if row.wish is not None]
+    wishes, now = [row.wish for row in read if row.wish is not None], timezone.now()
     outcomes = operations.book_many(
-        wishes, key=sent.key, dry_run=True, actor=access.as_dispatcher(request.user), now=timezone.now()
+        wishes, key=sent.key, dry_run=True, actor=access.as_dispatcher(request.user), now=now
     ) if wishes else []  # fmt: skip
     left = iter(outcomes)
     found = [shown(row, next(left) if row.wish is not None else None) for row in read]
@@ -124,6 +155,10 @@ def _page(
     context = {
         "fleets": sent.fleets, "fleet": sent.fleet, "text": sent.text, "rows": found, "key": sent.key,
         "version": version_of(outcomes), "fits": fits, "fits_all": fits == len(found), "most": MOST_ROWS,
-        "refused": refused or sent.refusal,
+        "refused": refused or sent.refusal, "copy_form": copy_form or CopyDayForm(initial=_days(now)),
     }  # fmt: skip
     return pages.respond(request, "bookings/many", context, status)
+
+
+def _days(now: datetime) -> dict[str, date]:
+    return {"copied_day": now.date(), "to_day": now.date() + timedelta(days=1)}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bookings.models import Booking
+from bookings.models import Booking, Trailer
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
 from tests.factories import NOW, at, make_depot, make_evse, make_fleet, make_vehicle, slot
@@ -202,3 +202,17 @@ def test_a_post_costs_so_many_statements(site: Site, django_assert_max_num_queri
 
     with django_assert_max_num_queries(20):
         site.book(period=slot(12, 13))
+
+
+def test_a_trailer_comes_with_a_booking_is_changed_and_left_behind(site: Site) -> None:
+    for plate in ("HH-T 1", "HH-T 2"):
+        Trailer.objects.create(fleet=site.fleet, plate=plate)
+    made = site.book(trailer="hh-t 1")
+    trailer = Booking.objects.filter(pk=made["id"]).values_list("trailer__plate", flat=True)
+    assert trailer.get() == "HH-T 1"
+
+    path = f"/bookings/{made['id']}"
+    for told, then in (("HH-T 2", "HH-T 2"), (None, None)):
+        assert site.system.send("PATCH", path, {"trailer": told}).status_code == 200
+        assert trailer.get() == then
+    assert refused(site.system.send("PATCH", path, {"trailer": "X-Y 1"})) == (422, "unknown_trailer")

@@ -46,7 +46,7 @@ def test_a_row_can_be_edited_and_read_again():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a;b;c;d;e;f;g;h", "more than the 7 columns"),
+        ("a;b;c;d;e;f;g;h;i", "more than the 8 columns"),
         ("\n".join(["a;b;c;d;e"] * (MOST_ROWS + 1)), f"{MOST_ROWS} are booked at once"),
         ("plate;depot;date\na;b;c", "no column from, to"),
         ("plate;depot;date;from;to;until\na;b;c;d;e;f", "the same meaning"),

@@ -211,6 +211,7 @@ WRITERS = {
     "trip_cancellation": BOOKERS,
     "many": BOOKERS | {"rival"},
     "many_rows": BOOKERS | {"rival"},
+    "many_copy": BOOKERS | {"rival"},
     "bookings": BOOKERS | {"rival"},
     "confirmation": BOOKERS,
     "release": BOOKERS,

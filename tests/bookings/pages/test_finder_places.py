@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from bookings.models import Booking
 from depots.models import Depot
-from tests.factories import make_depot, make_evse
+from tests.factories import book_slot, make_depot, make_evse, make_fleet, option_of, slot
 from tests.money_factories import make_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clock")]
@@ -100,6 +101,47 @@ def test_what_makes_no_sense_is_said_at_its_field(
     wrong: dict[str, str], words: str, dispatcher: Client
 ) -> None:
     answer = dispatcher.get("/slots/", {**ELEVEN, **wrong})
+
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+
+
+def test_what_costs_more_than_is_to_be_paid_is_told_apart(dispatcher: Client, depots: list[Depot]) -> None:
+    page = dispatcher.get("/slots/", {**ELEVEN, "max_price": "15"}).content.decode()
+
+    assert "1</b> free slot" in page
+    assert "It costs about 20.00 EUR." in page
+
+
+def test_who_can_begin_later_is_offered_the_first_slot_by_then(
+    dispatcher: Client, depots: list[Depot]
+) -> None:
+    kassel = depots[0]
+    book_slot(fleet=make_fleet(), option=option_of(kassel.evses.get()), period=slot(10, (11, 30)))
+    wanted = {**ELEVEN, "depot": kassel.code}
+
+    assert "data-free" not in dispatcher.get("/slots/", wanted).content.decode()
+    page = dispatcher.get("/slots/", {**wanted, "latest_start": "2030-01-15T13:00"}).content.decode()
+
+    assert "data-until><b" in page
+    begins = re.findall(r"data-until><b class=\"nowrap\">(\d\d:\d\d)–", page)
+    assert begins == ["12:30"]
+    form = page[page.index('class="offer-actions"') :]
+    sent = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', form[: form.index("</form>")]))
+    assert dispatcher.post("/bookings/", sent).status_code == 302
+    made = Booking.objects.latest("pk")
+    assert (made.period, made.fleet.name) == (
+        slot((11, 30), (12, 30)),
+        sent.get("asked_fleet", made.fleet.name),
+    )
+
+
+@pytest.mark.parametrize(
+    ("latest", "words"),
+    [("2030-01-15T10:00", "That is before From."), ("2030-01-17T12:00", "At most a day after From.")],
+)
+def test_a_later_start_makes_sense(dispatcher: Client, depots: list[Depot], latest: str, words: str) -> None:
+    answer = dispatcher.get("/slots/", {**ELEVEN, "latest_start": latest})
 
     assert answer.status_code == 422
     assert words in answer.content.decode()

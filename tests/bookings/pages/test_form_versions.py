@@ -482,7 +482,7 @@ MAKING = {
     "trailer_add",
     "agreement_ask", "agreement_offer", "power_limit",
     "reserve_test", "home", "holds", "bookings", "many_rows", "vehicle_add", "token_add", "tariff_add", "tariff_preview",
-    "changed_price", "delay_outlook", "trips",
+    "many_copy", "changed_price", "delay_outlook", "trips",
     "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected", "api_token_add",
 }  # fmt: skip

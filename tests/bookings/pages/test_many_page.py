@@ -11,7 +11,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from bookings.models import Booking, BookingOption
+from bookings.models import Booking, BookingOption, Trailer
 from depots.models import Depot, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (
@@ -175,3 +175,44 @@ def test_forty_trucks_are_checked_and_booked_with_as_many_queries_a_row_as_few(
 def test_the_page_is_for_dispatchers_and_begins_empty(desk):
     assert "Check the table" in desk.client.get("/bookings/many/").content.decode()
     assert client_of(make_user(desk.depot.operator, "viewer")).get("/bookings/many/").status_code == 404
+
+
+def test_a_day_is_copied_to_another_as_rows_that_can_be_booked(desk: Desk) -> None:
+    trucks = list(desk.fleet.vehicles.order_by("plate"))
+    trailer = Trailer.objects.create(fleet=desk.fleet, plate="HH-T 1")
+    book_slot(fleet=desk.fleet, option=desk.pool, vehicle=trucks[0], period=slot(10, 11), power_w=200_000)
+    book_slot(fleet=desk.fleet, option=desk.pool, vehicle=trucks[1], trailer=trailer, period=slot(12, 13))
+    late = book_slot(fleet=desk.fleet, option=desk.pool, vehicle=trucks[2], period=slot((23, 15), (23, 45)))
+    gone = book_slot(fleet=desk.fleet, option=desk.pool, vehicle=trucks[2], period=slot(14, 15))
+    Booking.objects.filter(pk=gone.pk).update(status="cancelled")
+
+    shown = desk.post("copy/", copied_day="2030-01-15", to_day="2030-01-17")
+
+    html = shown.content.decode()
+    assert shown.status_code == 200
+    assert hidden(html, "row") == [
+        "HH-NF 1; HAM-POOL; 2030-01-17; 11:00; 12:00; ; 200",
+        "HH-NF 2; HAM-POOL; 2030-01-17; 13:00; 14:00; ; ; HH-T 1",
+    ]
+    assert late.starts_at.day == 15  # the next day in Berlin
+    assert desk.post("", **sent_again(html), mode="all").status_code == 302
+    copied = Booking.objects.filter(starts_at__day=17).order_by("starts_at")
+    assert [(one.plate, one.wished_power_w, one.trailer) for one in copied] == [
+        ("HH-NF 1", 200_000, None),
+        ("HH-NF 2", None, trailer),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (("2030-01-15", "2030-01-15"), "That is the same day."),
+        (("2030-01-16", "2030-01-17"), "begins on that day"),
+        (("yesterday", "2030-01-17"), "valid date"),
+    ],
+)
+def test_a_day_that_cannot_be_copied_is_said_so(desk: Desk, days: tuple[str, str], words: str) -> None:
+    response = desk.post("copy/", copied_day=days[0], to_day=days[1])
+
+    assert response.status_code == 422
+    assert words in response.content.decode()
