@@ -305,6 +305,17 @@ class RuleUnclear(BookingError):
         self.field = field
 
 
+class WaitsAlready(BookingError):
+    """The same vehicle waits there for the same slot."""
+
+    code = "waits_already"
+    field = "vehicle"
+
+
+class TooManyWaiting(BookingError):
+    code = "too_many_waiting"
+
+
 class NothingToChange(BookingError):
     code = "nothing_to_change"
 
@@ -571,6 +582,7 @@ IN_THE_WAY = frozenset(
         "token_elsewhere",
         "uid_taken",
         "vehicle_elsewhere",
+        "waits_already",
         "wrong_status",
         "wrong_webhook_state",
     }

@@ -23,6 +23,7 @@ from bookings.models import (
     Reminder,
     ScheduledBilling,
     Trip,
+    WaitlistEntry,
 )
 from bookings.notifications import business_news
 from bookings.payments.prepaid import Account
@@ -30,18 +31,21 @@ from bookings.signals import (
     balance_raised,
     billing_due,
     booking_changed,
+    calendars_raised,
     cdr_issued,
     closures_changed,
     invoices_issued,
     limit_set,
     limits_lifted,
     mails_due,
+    offers_told,
     provider_owed,
     reminder_due,
     series_due,
     series_missed,
     trip_settled,
     vehicle_told,
+    waitlist_offered,
 )
 from depots import operations as depot_operations
 from depots import signals as depots
@@ -248,6 +252,17 @@ def on_closures_changed(evse_ids: list[int], at: datetime, **_: Any) -> None:
 @receiver(trip_settled)
 def on_trip_settled(trip: Trip, at: datetime, **_: Any) -> None:
     business_news.tell_of_trip(trip, at=at)
+
+
+@receiver(calendars_raised)
+@receiver(offers_told)
+def on_calendars_told(option_ids: list[int], at: datetime, **_: Any) -> None:
+    operations.mark_options(option_ids, at=at)
+
+
+@receiver(waitlist_offered)
+def on_waitlist_offered(entry: WaitlistEntry, at: datetime, **_: Any) -> None:
+    business_news.tell_of_offer(entry, at=at)
 
 
 @receiver(mails_due)

@@ -54,6 +54,12 @@ def _settle_trips(*, now: datetime) -> None:
     _each(due.values_list("pk", flat=True), lambda pk: operations.settle_trip(trip_id=pk, now=now))
 
 
+def _serve_waitlist(*, now: datetime) -> None:
+    operations.expire_waiting(now=now)
+    _each(operations.due_offers(now), lambda pk: operations.follow_offer(entry_id=pk, now=now))
+    _each(operations.due_depots(now), lambda pk: operations.serve_depot(depot_id=pk, now=now))
+
+
 def _fail_undecided(*, now: datetime) -> None:
     overdue = Booking.objects.here().filter(decide_until__lte=now)
     _each(overdue.values_list("pk", flat=True), lambda pk: operations.fail_undecided(booking_id=pk, now=now))
@@ -118,6 +124,7 @@ STEPS: tuple[Step, ...] = (
     _settle_trips,
     _expire_holds,
     _fail_undecided,
+    _serve_waitlist,
     depots.release_lapsed,
     enforcement.adopt_due,
     enforcement.arm_due,

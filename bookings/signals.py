@@ -11,6 +11,8 @@ booking_changed = Signal()
 free_time_changed = Signal()
 # option_ids: list[int], at. Sent by the tick, in its transaction: these calendars have a new version.
 calendars_raised = Signal()
+# option_ids: list[int], at. A partner told what is free at these options of its own.
+offers_told = Signal()
 # token_ids: list[int], at. Tokens of fleets are new, or others than before: whether they may charge, too.
 tokens_changed = Signal()
 # cdr: ChargeDetailRecord, at. A record, credit or new issue, in the transaction of what it is about.
@@ -51,3 +53,5 @@ series_missed = Signal()
 trip_settled = Signal()
 # A vehicle's telematics told when it will be there. Arguments: vehicle_id, at.
 vehicle_told = Signal()
+# entry: WaitlistEntry, at. A slot is offered to who waits.
+waitlist_offered = Signal()

@@ -60,6 +60,7 @@ class TermsRow(FileRow):
     max_promise_kw: Annotated[int, _within("max_promise_kw")] | None = None
     max_open_bookings: Annotated[int, _within("max_open_bookings")] | None = None
     hold_min: Annotated[int, _within("hold_min")] | None = None
+    offer_min: Annotated[int, _within("offer_min")] | None = None
     late_cancel: bool | None = None
     end_warning_min: Annotated[int, _within("end_warning_min")] | None = None
     overstay: Annotated[str, one_of(Overstay.values)] | None = None

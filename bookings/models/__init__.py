@@ -55,6 +55,7 @@ from bookings.models.telling import (
 )
 from bookings.models.trips import Trip
 from bookings.models.vehicle_states import VehicleState
+from bookings.models.waitlist import WaitlistEntry, WaitlistMark
 
 __all__ = [
     "ENFORCEMENT_WHY",
@@ -134,6 +135,8 @@ __all__ = [
     "Trip",
     "Vehicle",
     "VehicleState",
+    "WaitlistEntry",
+    "WaitlistMark",
     "Webhook",
     "WebhookDelivery",
 ]

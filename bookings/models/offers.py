@@ -123,6 +123,7 @@ class TermsOverride(models.Model):
     max_promise_kw = _within_limits("max_promise_kw")
     max_open_bookings = _within_limits("max_open_bookings")
     hold_min = _within_limits("hold_min")
+    offer_min = _within_limits("offer_min")
     late_cancel = models.BooleanField(null=True, blank=True)
     end_warning_min = _within_limits("end_warning_min")
     overstay = models.CharField(max_length=13, choices=Overstay, null=True, blank=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bookings.models import Booking, BookingSeries, Closure, Invoice, Trip
-from bookings.notifications.occurrences import leave_word
+from bookings.models import Booking, BookingSeries, Closure, Invoice, Trip, WaitlistEntry
+from bookings.notifications.occurrences import leave_word, offer_from_waitlist
 from bookings.notifications.resolving import params_of
+from bookings.notifications.waitlist_object import waitlist_object
 from bookings.operations import OccurrenceOutcome
 from depots.periods import spanning, utc_text
 
@@ -70,3 +71,17 @@ def tell_of_trip(trip: Trip, *, at: datetime) -> None:
     )
     params = {**params_of(stops[0]), "stops": len(stops), "reason": trip.failure}
     leave_word(kind, trip.fleet_id, params=params, link=trip.get_absolute_url(), at=at)
+
+
+def tell_of_offer(entry: WaitlistEntry, *, at: datetime) -> None:
+    """To the fleet that waits, and its systems."""
+    offered = entry.offered
+    assert offered is not None
+    assert entry.offered_until is not None
+    depot = entry.option.depot
+    params = {
+        "plate": entry.vehicle.plate if entry.vehicle else "", "depot": depot.name, "zone": depot.time_zone,
+        "starts_at": utc_text(offered.starts_at), "ends_at": utc_text(offered.ends_at),
+        "until": utc_text(entry.offered_until),
+    }  # fmt: skip
+    offer_from_waitlist(entry.fleet_id, waitlist_object(entry), params=params, link="/waitlist/", at=at)

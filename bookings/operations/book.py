@@ -76,11 +76,12 @@ def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Boo
     return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now))
 
 
-def hold_slot(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
-    """Keep a slot for the term `hold_min` while its dispatcher reads the terms and confirms. Raises a BookingError."""
+def hold_slot(request: SlotRequest, *, until: datetime | None = None, actor: Actor, now: datetime) -> Booking:
+    """Keep a slot while its dispatcher reads the terms and confirms: for the term `hold_min`, or `until` then. Raises a
+    BookingError."""
     if request.option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
-    return _with_places(request, now, lambda ground: _hold(request, ground, actor=actor, now=now))
+    return _with_places(request, now, lambda ground: _hold(request, ground, until, actor=actor, now=now))
 
 
 @dataclass(frozen=True)
@@ -191,10 +192,12 @@ def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: da
     return booking
 
 
-def _hold(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
+def _hold(
+    request: SlotRequest, ground: _BookingGround, until: datetime | None, *, actor: Actor, now: datetime
+) -> Booking:
     named = _named(request, ground, now)
     booking, span, payment = _placed(named, ground, now)
-    booking.held_until = now + ground.terms.hold_time
+    booking.held_until = until or now + ground.terms.hold_time
     lifecycle.begin(booking, BookingStatus.HELD, tokens=named.tokens, span=span, actor=actor, at=now)
     if payment is not None:
         booking_payments.keep(payment, booking, now)

@@ -43,6 +43,7 @@ LIMITS: dict[str, Bounds] = {
     "max_promise_kw": Bounds(1, 100_000),
     "max_open_bookings": Bounds(1, 1_000_000),
     "hold_min": Bounds(1, _DAY),
+    "offer_min": Bounds(1, _DAY),
     "end_warning_min": Bounds(0, _DAY),
     "overstay_min": Bounds(0, _DAY),
 }
@@ -99,6 +100,7 @@ class Terms:
     max_promise_kw: int | None = None
     max_open_bookings: int | None = None
     hold_min: int = 10
+    offer_min: int = 15
     late_cancel: bool = False
     end_warning_min: int = 10
     overstay: str = Overstay.TELL.value
@@ -153,6 +155,11 @@ class Terms:
     def hold_time(self) -> timedelta:
         """How long a slot is kept for a dispatcher who reads the terms."""
         return timedelta(minutes=self.hold_min)
+
+    @property
+    def offer_time(self) -> timedelta:
+        """How long a slot that came free is offered to who waits for it."""
+        return timedelta(minutes=self.offer_min)
 
     @property
     def max_promise_w(self) -> int | None:

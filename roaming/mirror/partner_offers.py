@@ -11,6 +11,7 @@ from django.db import transaction
 from bookings.models import BookingOption, OfferedSlot, TermsOverride
 from bookings.rules.tariff_bindings import Owner
 from bookings.rules.terms import Terms
+from bookings.signals import offers_told
 from depots.models import Connector, Depot, Evse
 from roaming.mirror import partner_tariffs, pool_prices
 from roaming.mirror.partner_places import UNKNOWN_POWER_W, depot_code, keep_bay, locked_depot
@@ -41,6 +42,7 @@ def keep_offer(partner: Partner, told: ToldOffer, *, now: datetime) -> BookingOp
         partner_tariffs.keep_named(partner, party, Owner("option", option.pk), told.tariff_codes)
         if not told.evse_uid:
             pool_prices.keep(partner, party, depot)
+        offers_told.send(sender=BookingOption, option_ids=[option.pk], at=now)
     return option
 
 

@@ -16,6 +16,7 @@ from bookings.api.resources import (
     slots,
     trips,
     vehicles,
+    waitlist,
     webhooks,
 )
 
@@ -31,6 +32,7 @@ ROUTERS: dict[str, Router] = {
     "slots": slots.router,
     "trips": trips.router,
     "vehicles": vehicles.router,
+    "waitlist": waitlist.router,
     "webhooks": webhooks.router,
     "": records.router,
 }

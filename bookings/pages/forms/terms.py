@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "approval": "The depot decides on every request",
         "decision_min": "Time to decide, minutes",
         "hold_min": "A slot is held for, minutes",
+        "offer_min": "A slot is offered to who waits for, minutes",
         "change_until_min": "Changes until, minutes before",
         "cancel_until_min": "Cancelling until, minutes before",
         "late_cancel": "Cancelling later, at the tariff's fee",
