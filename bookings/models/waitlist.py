@@ -20,8 +20,8 @@ class WaitlistEntry(models.Model):
 
     It waits until `waits_until`, from when on nobody may book its start any more. While it is OFFERED, until `offered_until`, a
     slot at a depot of ours is held by the booking `held`, which acceptance confirms; a partner's is not held, and `offered` is
-    the time its calendar showed. `asked` holds `power_w`, `energy` (EnergyAsked), `tokens` (TokenName) and `shown_price` as far as given.
-    `tried_mark` is the newest WaitlistMark for which it was tried in vain.
+    the time its calendar showed. `asked` holds `power_w`, `energy` (EnergyAsked), `tokens` (TokenName) and `shown_price`.
+    `tried_mark` is the WaitlistMark for which it was last tried in vain.
     """
 
     class Status(models.TextChoices):

@@ -108,9 +108,9 @@ def _look(depot_id: int, now: datetime) -> tuple[WaitlistEntry | None, bool]:
 
 
 def _candidates(depot_id: int, newest: int, now: datetime) -> list[WaitlistEntry]:
-    """Those in turn that something free could suit and that were not tried since the newest mark."""
-    rows = WaitlistEntry.objects.filter(
-        depot=depot_id, status=Status.WAITING, waits_until__gt=now, tried_mark__lt=newest
+    """Those in turn that something free could suit and that were not tried for the newest mark."""
+    rows = WaitlistEntry.objects.filter(depot=depot_id, status=Status.WAITING, waits_until__gt=now).exclude(
+        tried_mark=newest
     )
     waiting = list(rows.select_related("option").order_by("asked_at", "pk")[:MOST_LOOKED_AT])
     own = [entry for entry in waiting if not entry.option.is_mirror]

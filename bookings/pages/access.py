@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, When
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -28,6 +28,7 @@ from bookings.models import (
     Trailer,
     Trip,
     Vehicle,
+    WaitlistEntry,
 )
 from bookings.pages.memberships import Person, organisation_ids, organisations
 from bookings.rules.agreements import guests_admit
@@ -105,6 +106,19 @@ def trip(user: Person, trip_id: int) -> Trip:
 def fleet_trip(user: Person, trip_id: int) -> Trip:
     """A trip this person may cancel for its fleet."""
     return get_object_or_404(trips_of(user), pk=trip_id, fleet__in=fleets_booked_for(user))
+
+
+def waitlist_of(user: Person) -> QuerySet[WaitlistEntry]:
+    """What this person's fleets wait for: open entries first, what is on offer before the rest."""
+    rows = WaitlistEntry.objects.filter(fleet__in=fleets_seen(user))
+    rows = rows.select_related("fleet", "depot", "option", "evse", "vehicle", "held__evse")
+    turn = Case(When(status="offered", then=0), When(status="waiting", then=1), default=2)
+    return rows.order_by(turn, "-settled_at", "asked_at", "pk")
+
+
+def waitlist_entry(user: Person, entry_id: int) -> WaitlistEntry:
+    """An entry this person may accept or leave for its fleet."""
+    return get_object_or_404(waitlist_of(user), pk=entry_id, fleet__in=fleets_booked_for(user))
 
 
 def booking(user: Person, booking_id: int) -> Booking:

@@ -17,7 +17,7 @@ from bookings.pages.forms.finder_place import in_order
 from bookings.pages.forms.slots import ASKED, SearchForm
 from bookings.pages.partner_notes import PartnerNote, PartnerNotes
 from bookings.pages.slot_payments import SlotPayments
-from bookings.pages.slot_rows import SlotRow, SlotRows, address
+from bookings.pages.slot_rows import SlotRow, SlotRows, address, is_waited_for
 from bookings.pages.strips import Strips
 from bookings.search.offers import find_slots
 from bookings.search.slots import SlotOffer, SlotSearch
@@ -43,6 +43,7 @@ class DepotResults:
     is_best_effort: bool = False
     distance_km: float | None = None
     is_by_energy: bool = False
+    wait_form: str = ""
 
     @property
     def starts_at(self) -> datetime:
@@ -144,4 +145,5 @@ def _place(
         is_best_effort=shown.is_best_effort,
         distance_km=search.near.distance_km(depot.latitude, depot.longitude) if search.near else None,
         is_by_energy=bool(search.energy),
+        wait_form=rows.wait_form(depot, period) if any(is_waited_for(offer) for offer in offers) else "",
     )

@@ -23,6 +23,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
 from bookings.errors import SlotTaken
+from bookings.operations.waitlist import MAY_PASS
 from bookings.pages import partner_notes, wording
 from bookings.pages.board.row_states import RowState
 from bookings.pages.forms.energy import written
@@ -126,7 +127,8 @@ class SlotRows:
             if offer.is_free
             else f'<li class="offer offer-refused" data-evse="{uid}">'
         )
-        end = self._price_and_form(offer, uid) if offer.is_free else _refusal(why, nearest, without_nearest)
+        refused = f"{_refusal(why, nearest, without_nearest)}{_wait(offer, uid)}"
+        end = self._price_and_form(offer, uid) if offer.is_free else refused
         return SlotRow(
             SafeString(f"\n{begin}\n{self._what(offer, uid)}\n{self._day(offer)}\n{end}\n</li>\n"),
             why,
@@ -134,6 +136,13 @@ class SlotRows:
             without_nearest,
             (offer.quote.total, offer.quote.currency) if offer.quote else None,
         )
+
+    def wait_form(self, depot: Depot, period: Period) -> SafeString:
+        """One form for all refused slots of a depot, each of which has a button of it."""
+        return format_html(
+            '<form method="post" action="{}" id="wait-{}">{}{}</form>',
+            reverse("bookings:waitlist"), depot.pk, self._csrf, _hidden(self._slot(period)),
+        )  # fmt: skip
 
     def _what(self, offer: SlotOffer, uid: str) -> str:
         live, warning = offer.live, ""
@@ -249,6 +258,22 @@ def _refusal(why: str, nearest: Nearest | None, without_nearest: str) -> SafeStr
         '<p class="offer-why"><span>{}</span> <a href="{}" data-nearest>Nearest: {}</a></p>',
         why, nearest.url, nearest.words,
     )  # fmt: skip
+
+
+def _wait(offer: SlotOffer, uid: str) -> str:
+    """Where somebody may give it back."""
+    if not is_waited_for(offer):
+        return ""
+    place = f"{offer.option.pk}-{offer.evse.pk if offer.evse else ''}"
+    return (
+        f'<p class="offer-wait"><button class="btn btn-quiet btn-small" type="submit" name="place" value="{place}" '
+        f'form="wait-{offer.option.depot_id}">{icon("hourglass")}Wait for it'
+        f'<span class="visually-hidden">: {uid}</span></button></p>'
+    )
+
+
+def is_waited_for(offer: SlotOffer) -> bool:
+    return offer.refusal is not None and isinstance(offer.refusal, MAY_PASS)
 
 
 def _without_nearest(offer: SlotOffer) -> str:

@@ -43,6 +43,7 @@ from bookings.pages.views import (
     undo,
     uptime,
     vehicles,
+    waitlist,
     yard,
 )
 
@@ -52,6 +53,9 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("slots/", slots.find, name="slots"),
     path("places/", trips.places, name="places"),
+    path("waitlist/", waitlist.waitlist, name="waitlist"),
+    path("waitlist/<int:entry_id>/acceptance/", waitlist.accept, name="waitlist_acceptance"),
+    path("waitlist/<int:entry_id>/leaving/", waitlist.leave, name="waitlist_leaving"),
     path("trips/", booked_trips.booked, name="trips"),
     path("trips/plan/", trips.plan, name="trip_plan"),
     path("trips/<int:trip_id>/", booked_trips.trip, name="trip"),

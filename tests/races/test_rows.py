@@ -100,6 +100,7 @@ from tests.races.processes import at_once
 from tests.races.removed_guards import Constraint
 from tests.races.series_rows import series
 from tests.races.telling_rows import telling
+from tests.races.trip_rows import waiting
 from tests.roaming.partners import make_partner
 
 # A row for each of two processes; equal in what may be there once, in capitals here and not there.
@@ -112,7 +113,7 @@ COLUMNS = [
     "bookings_booking.session_id", "bookings_bookingsession.session_id",
     "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
     "bookings_paymentreturn.payment_id", "bookings_paymentterms.agreement_id",
-    "bookings_termsoverride.option_id", "roaming_guestsession.code", "roaming_guestsession.reservation_id",
+    "bookings_termsoverride.option_id", "bookings_waitlistentry.held_id", "roaming_guestsession.code", "roaming_guestsession.reservation_id",
     "roaming_guestsession.session_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
     "depots_meterreading_pkey",
 ]  # fmt: skip
@@ -130,7 +131,16 @@ def constraints(kind: type) -> dict[str, type[Model]]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", sorted(constraints(UniqueConstraint).keys() - ELSEWHERE) + COLUMNS)
 def test_of_two_equal_rows_written_at_once_one_stays(name: str) -> None:
-    build = {**sites(), **charging(), **offers(), **promises(), **money(), **telling(), **series()}[name]
+    build = {
+        **sites(),
+        **charging(),
+        **offers(),
+        **promises(),
+        **money(),
+        **telling(),
+        **series(),
+        **waiting(),
+    }[name]
     rows = [build(number) for number in range(2)]
     model = type(rows[0])
     before = set(model._base_manager.values_list("pk", flat=True))

@@ -36,6 +36,9 @@ BODIES: dict[str, Any] = {
     "POST /depots/{depot_id}/limit": {"kw": 100, "until": "2030-01-15T12:00:00Z"},
     "GET /vehicles/{plate}/state": None,
     "PUT /vehicles/{plate}/state": {"soc": 40},
+    "GET /waitlist/{entry_id}": None,
+    "DELETE /waitlist/{entry_id}": None,
+    "POST /waitlist/{entry_id}/acceptance": None,
     "GET /vehicles/{plate}": None,
     "DELETE /vehicles/{plate}": None,
     "GET /webhooks/{webhook_id}": None,
@@ -76,6 +79,7 @@ def test_what_is_another_organisations_is_not_there(site: Site) -> None:
     stranger = FleetSystem.of(make_fleet())
     names = {"booking_id": site.book()["id"], "depot_id": closed.code, "plate": site.vehicle.plate}
     trip = site.system.post("/trips", {"stops": [site.wanted(slot(15, 16))]})
+    names["entry_id"] = site.system.post("/waitlist", site.wanted(slot(17, 18))).json()["id"]
     names["trip_id"] = trip.json()["id"]
     whole = {"rrule": "FREQ=DAILY;COUNT=2", "first": site.wanted(period=slot(20, 21))}
     names["series_id"] = site.system.post("/series", whole).json()["id"]

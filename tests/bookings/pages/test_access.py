@@ -39,6 +39,7 @@ from bookings.models import (
     Trailer,
     Trip,
     Vehicle,
+    WaitlistEntry,
 )
 from bookings.operations import kept_evses
 from bookings.operations.closure_plan import Outage
@@ -114,6 +115,7 @@ READERS = {
     **dict.fromkeys(("trip_plan", "places"), BOOKERS | {"rival"}),
     "trips": FLEET | {"rival", "keeper"},
     "trip": FLEET,
+    "waitlist": FLEET | {"rival", "keeper"},
     "many": BOOKERS | {"rival"},
     "bookings": FLEET | {"rival", "keeper"},
     "booking": FLEET | DEPOT,
@@ -209,6 +211,9 @@ WRITERS = {
     "holds": BOOKERS | {"rival"},
     "trips": BOOKERS | {"rival"},
     "trip_cancellation": BOOKERS,
+    "waitlist": BOOKERS | {"rival"},
+    "waitlist_acceptance": BOOKERS,
+    "waitlist_leaving": BOOKERS,
     "many": BOOKERS | {"rival"},
     "many_rows": BOOKERS | {"rival"},
     "many_copy": BOOKERS | {"rival"},
@@ -396,7 +401,12 @@ def _build() -> World:
         fleet=ours, status="booked", asked_at=NOW, settled_at=NOW, asked_by_kind="dispatcher"
     )
     Booking.objects.filter(pk=mine.pk).update(trip=trip)
+    waiting = WaitlistEntry.objects.create(
+        fleet=ours, depot=depot, option=option_of(evse), vehicle=vehicles[0], starts_at=mine.starts_at, ends_at=mine.ends_at,
+        waits_until=mine.starts_at, asked_at=NOW, asked_by_kind="dispatcher",
+    )  # fmt: skip
     arguments = {
+        "entry_id": waiting.pk,
         "trip_id": trip.pk,
         "proposal_id": proposal.pk, "rule_id": make_rule(agreement, "window").pk,
         "depot_rule_id": make_rule(depot, "window").pk,
