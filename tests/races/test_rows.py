@@ -110,12 +110,11 @@ Build = Callable[[int], Model]
 # Shown with what happens around them in test_guards.py.
 ELSEWHERE = {"booking_request_id_once", "one_pending_request"}
 COLUMNS = [
-    "bookings_booking.session_id", "bookings_bookingsession.session_id",
-    "bookings_chargedetailrecord.credits_id", "bookings_chargedetailrecord.replaces_id",
-    "bookings_paymentreturn.payment_id", "bookings_paymentterms.agreement_id",
-    "bookings_termsoverride.option_id", "bookings_waitlistentry.held_id", "roaming_guestsession.code",
-    "roaming_guestsession.reservation_id", "roaming_guestsession.session_id", "roaming_partner.organisation_id", "roaming_partnertoken.token_hash",
-    "depots_meterreading_pkey",
+    "bookings_booking.session_id", "bookings_bookingsession.session_id", "bookings_chargedetailrecord.credits_id",
+    "bookings_chargedetailrecord.replaces_id", "bookings_paymentreturn.payment_id",
+    "bookings_paymentterms.agreement_id", "bookings_termsoverride.option_id", "bookings_waitlistentry.held_id",
+    "roaming_guestsession.code", "roaming_guestsession.reservation_id", "roaming_guestsession.session_id",
+    "roaming_partner.organisation_id", "roaming_partnertoken.token_hash", "depots_meterreading_pkey",
 ]  # fmt: skip
 
 

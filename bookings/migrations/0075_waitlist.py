@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0073_closure_acts"),
+        ("bookings", "0074_arrivals"),
         ("depots", "0045_trailers_and_inlets"),
     ]
 
