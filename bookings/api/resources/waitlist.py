@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from bookings import operations
 from bookings.api.authentication import Caller, caller_of
-from bookings.api.booking_objects import answer_with
+from bookings.api.booking_objects import bookings_of, told_whole
 from bookings.api.booking_requests import NewBooking, slot_request
 from bookings.api.fields import Moment, whole_number
 from bookings.api.paging import Page, paged
@@ -91,7 +91,7 @@ def accept(request: HttpRequest, entry_id: str) -> HttpResponse:
     caller = caller_of(request)
     found = _own_entry(caller, entry_id)
     booking = operations.accept_offer(entry_id=found.pk, actor=caller.actor, now=caller.now)
-    return answer_with(booking.pk, caller.organisation)
+    return told_whole(bookings_of(caller.organisation).get(pk=booking.pk))
 
 
 def _entries_of(caller: Caller) -> QuerySet[WaitlistEntry]:
