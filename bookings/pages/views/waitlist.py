@@ -71,7 +71,7 @@ def _join(request: HttpRequest) -> HttpResponse:
     fleets, now = access.dispatcher(request.user), timezone.now()
     form = ReserveForm(_slot_sent(request), fleets=fleets, vehicles=trips.vehicles_of(fleets), now=now)
     if not form.is_valid():
-        sentences = " ".join(error for errors in form.errors.values() for error in errors)
+        sentences = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return _page(request, 422, sentences)
     wanted = replace(form.slot_request(""), shown_price=None)
     try:
