@@ -1,7 +1,6 @@
 """What /slots asks: where, when and how long, read from its parameters into searches and their answers.
 
-A window is looked at in stretches of a day, as long as some option has nothing yet. For energy the length follows from the power
-that is promised, which may fall with the length: it is looked for again with the length that the power found calls for.
+A window is looked at in stretches of a day, as long as some option has nothing yet; each is one search, by energy too.
 """
 
 from __future__ import annotations
@@ -36,9 +35,6 @@ from depots.routes import OppositePoints, Point
 MOST_RADIUS_KM = 500.0
 STRETCH = timedelta(days=1)
 MOST_STRETCHES = 31
-MOST_TURNS = 6
-# With nothing known of what takes the energy it is looked for with this power first.
-USUAL_W = 400_000
 # Refusals that no later time would change.
 SETTLED = frozenset({"does_not_fit", "too_far_ahead", "too_long"})
 _TIMES = ("starts_at", "ends_at", "arrive_from", "arrive_to")
@@ -145,35 +141,13 @@ class SlotQuestion:
     def found(self) -> list[Found]:
         """One of each option: what can be booked, else why it cannot. Raises Invalid, EnergyImpossible."""
         if self.query.energy is not None:
-            return self._until_charged(Charging.of(self.query.energy, self.vehicle))
+            Charging.of(self.query.energy, self.vehicle)
+            return self._lasting(timedelta(minutes=1))  # as long as it takes there
         if self.query.duration_min is not None:
             return self._lasting(timedelta(minutes=self.query.duration_min))
         assert self.query.starts_at is not None  # _time_faults
         assert self.query.ends_at is not None
         return self._at(Period(self.query.starts_at, self.query.ends_at), None)
-
-    def _until_charged(self, charging: Charging) -> list[Found]:
-        """The shortest length that each option's own promise calls for, as far as a few turns find it."""
-        done: dict[int, Found] = {}
-        length = charging.time_at(self.vehicle_w or USUAL_W) or timedelta(minutes=1)
-        for _ in range(MOST_TURNS):
-            longer = []
-            for one in self._lasting(min(length, LONGEST_BOOKING)):
-                option_id, needed = one.offer.option.pk, charging.time_at(one.offer.power_w)
-                if option_id in done:
-                    continue
-                if not one.offer.is_free or needed is None or needed <= one.offer.period.duration:
-                    done[option_id] = one
-                else:
-                    longer.append(needed)
-            if not longer or length >= LONGEST_BOOKING:
-                break
-            length = min(longer)
-        return list(done.values())
-
-    @property
-    def vehicle_w(self) -> int | None:
-        return self.vehicle.max_power_w if self.vehicle is not None else None
 
     def _lasting(self, length: timedelta) -> list[Found]:
         query = self.query
@@ -213,7 +187,7 @@ class SlotQuestion:
 
     def _search(self, period: Period) -> SlotSearch:
         return SlotSearch(
-            fleet=self.fleet, periods=period, now=self.now, vehicle=self.vehicle,
+            fleet=self.fleet, periods=period, now=self.now, vehicle=self.vehicle, energy=self.query.energy,
             min_power_w=watts(self.query.min_power_kw), every_option=True,
         )  # fmt: skip
 

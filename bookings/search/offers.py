@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS
@@ -81,6 +81,11 @@ def _depots(search: SlotSearch) -> list[Depot]:
 _OF_OPTION = ["id", "depot_id", "code", "name", "is_mirror"]
 
 
+# By energy a window is tried at so many starts of an EVSE at most: a day of them where power is scarce.
+MOST_STARTS = 96
+BETWEEN_STARTS = timedelta(minutes=15)
+
+
 class _Candidate(NamedTuple):
     """An EVSE under the option it is offered by, and the period looked for there."""
 
@@ -88,6 +93,13 @@ class _Candidate(NamedTuple):
     option_id: int
     evse: Bay
     period: Period
+
+
+class _Tried(NamedTuple):
+    """A candidate with the length that charging takes, or why no slot of its start does."""
+
+    candidate: _Candidate
+    too_slow: BookingError | None
 
 
 class _OwnOffers:
@@ -127,10 +139,8 @@ class _OwnOffers:
 
     def _offer(self, one: _Candidate) -> SlotOffer:
         search, live, terms = self._search, self._live.get(one.evse.pk), self._terms(one)
-        if search.patience is not None:
-            one = self._earliest(self._with_about_length(one, terms), terms, search.patience)
         watts = min(one.evse.max_power_w, search.wanted.max_power_w or one.evse.max_power_w)
-        one, too_slow = self._with_length(one, terms)
+        one, too_slow = self._in_time(one, terms)
         refusal, most_w = self._refusal(one, terms) or too_slow, None
         if refusal is None:
             try:
@@ -144,6 +154,51 @@ class _OwnOffers:
             trouble=trouble.trouble_of(live, one.period, now=search.now), payment_terms=self._payment_terms(one),
             most_w=most_w,
         )  # fmt: skip
+
+    def _in_time(self, one: _Candidate, terms: Terms) -> _Tried:
+        """As long as charging takes there; with patience at the first start at which that is free, or, where none is in time, at
+        the first of all."""
+        patience = self._search.patience
+        if patience is None:
+            return self._with_length(one, terms)
+        about, until = self._with_about_length(one, terms), one.period.starts_at + patience
+        first = tried = self._with_length(self._earliest(about, terms, patience), terms)
+        for _ in range(MOST_STARTS if self._search.energy else 0):
+            if not self._may_do_later(tried, terms):
+                return tried
+            later = self._later(tried.candidate, about, terms, until)
+            if later is None:
+                break
+            tried = self._with_length(later, terms)
+        return first
+
+    def _may_do_later(self, tried: _Tried, terms: Terms) -> bool:
+        """Whether it cannot be had at its start, and a later one may do."""
+        one, too_slow = tried
+        if fit.misfits(self._search.wanted, one.evse):
+            return False
+        if too_slow is not None:
+            return self._is_limited(one)
+        return self._against_terms(one, terms) is not None or not self._has_room(one, terms)
+
+    def _later(
+        self, tried: _Candidate, about: _Candidate, terms: Terms, until: datetime
+    ) -> _Candidate | None:
+        """At the next start with as much room as it needs; at least for as long as the EVSE itself would take, where the length
+        follows from what others leave of the power by then."""
+        length, wait = tried.period.duration, timedelta(minutes=1)
+        if self._is_limited(tried):
+            length, wait = about.period.duration, max(BETWEEN_STARTS, timedelta(minutes=terms.slot_step_min))
+        since = tried.period.starts_at + wait
+        found = self._nearest(about._replace(period=Period(since, since + length)), terms)
+        return about._replace(period=found) if found is not None and found.starts_at <= until else None
+
+    def _is_limited(self, one: _Candidate) -> bool:
+        return self._allotments.left_to(self._allowance(one), one.evse).is_limited(one.evse)
+
+    def _has_room(self, one: _Candidate, terms: Terms) -> bool:
+        taken = Period(one.period.starts_at, one.period.ends_at + terms.tail)
+        return any(gap.covers(taken) for gap in self._free[one.evse.pk])
 
     def _earliest(self, one: _Candidate, terms: Terms, patience: timedelta) -> _Candidate:
         """At the first time it can be had; where that is too late, or never, as it is asked for, rounded to the step."""
@@ -161,17 +216,17 @@ class _OwnOffers:
         power_w = self._search.min_power_w or one.evse.max_power_w
         return one if slot is None else one._replace(period=slot.at_power(power_w))
 
-    def _with_length(self, one: _Candidate, terms: Terms) -> tuple[_Candidate, BookingError | None]:
+    def _with_length(self, one: _Candidate, terms: Terms) -> _Tried:
         """As long as charging takes there; else about so long, and why none of that start does."""
         slot = self._search.energy_slot(one.period, terms, one.evse.depot)
         if slot is None:
-            return one, None
+            return _Tried(one, None)
         try:
             period, _ = slot.found(lambda period: self._promise(one._replace(period=period), terms)[0])
         except BookingError as refusal:
             period = slot.at_power(self._search.min_power_w or one.evse.max_power_w)
-            return one._replace(period=period), refusal
-        return one._replace(period=period), None
+            return _Tried(one._replace(period=period), refusal)
+        return _Tried(one._replace(period=period), None)
 
     def _option(self, one: _Candidate) -> BookingOption:
         """The row as far as it is configured; what else it has is read where somebody asks for it."""
@@ -189,10 +244,7 @@ class _OwnOffers:
             return DoesNotFit(fit.sentence(misfits))
         if refusal := self._against_terms(one, terms):
             return refusal
-        taken = Period(one.period.starts_at, one.period.ends_at + terms.tail)
-        if any(gap.covers(taken) for gap in self._free[one.evse.pk]):
-            return None
-        return SlotTaken(nearest=self._nearest(one, terms))
+        return None if self._has_room(one, terms) else SlotTaken(nearest=self._nearest(one, terms))
 
     def _against_terms(self, one: _Candidate, terms: Terms) -> BookingError | None:
         """The same for all EVSEs of a depot that are booked under the same terms in the same time."""

@@ -22,6 +22,9 @@ from bookings.search.told_evses import free_now, is_told, told_evses
 from depots.models import Depot, Evse
 from depots.periods import Period, gaps, spanning, united
 
+# By energy a longer time is looked for so often, where the free time that was found first is too short.
+MOST_LENGTHS = 6
+
 
 def partner_offers(search: SlotSearch, depots: Sequence[Depot]) -> list[SlotOffer]:
     """What partners' calendars tell."""
@@ -58,12 +61,9 @@ def _hint(
     taken: Collection[Period],
     told: Mapping[int, Sequence[Evse]],
 ) -> SlotOffer:
-    evse, period = next(iter(option.evses.all()), None), search.period_at(option.depot)
-    assert period is not None  # options of other zones were left out
+    evse = next(iter(option.evses.all()), None)
     free = united([s.period for s in slots])
-    if search.patience is not None:
-        period = _earliest_told(free, period, terms, search.patience, now=search.now)
-    period, too_slow = _told_length(search, period, terms, option.depot, evse, slots)
+    period, too_slow = _asked_period(search, option, terms, free, evse, slots)
     touched = [s for s in slots if s.period.overlaps(period)]
     nearest = _nearest_told(search, free, period, terms, option.depot)
     refusal: BookingError | None = None
@@ -89,6 +89,32 @@ def _hint(
         trouble=trouble.trouble_of(live, period, now=search.now),
         most_w=min((slot.max_power_w for slot in touched if slot.max_power_w), default=None),
     )  # fmt: skip
+
+
+def _asked_period(
+    search: SlotSearch,
+    option: BookingOption,
+    terms: Terms,
+    free: Collection[Period],
+    evse: Evse | None,
+    slots: Collection[OfferedSlot],
+) -> tuple[Period, BookingError | None]:
+    """What would be asked for, and why it is too slow where it is; with patience at the first time that the calendar shows free
+    for as long as charging takes then."""
+    wanted = search.period_at(option.depot)
+    assert wanted is not None  # options of other zones were left out
+    length = wanted.duration
+    for _ in range(MOST_LENGTHS):
+        period = Period(wanted.starts_at, wanted.starts_at + length)
+        if search.patience is not None:
+            period = _earliest_told(free, period, terms, search.patience, now=search.now)
+        period, too_slow = _told_length(search, period, terms, option.depot, evse, slots)
+        if search.patience is None or too_slow or any(span.covers(period) for span in free):
+            break
+        if period.duration <= length:
+            break
+        length = period.duration
+    return period, too_slow
 
 
 def _earliest_told(

@@ -26,6 +26,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 PERIOD = {"starts_at": "2030-01-15T12:00:00Z", "ends_at": "2030-01-15T13:00:00Z"}
+TIMES = ("starts_at", "ends_at")
 WINDOW = {"arrive_from": "2030-01-15T12:00:00Z", "arrive_to": "2030-01-15T16:00:00Z"}
 
 
@@ -154,6 +155,37 @@ def test_for_energy_a_slot_lasts_as_long_as_its_promise_calls_for(site: Site) ->
 
     assert item["starts_at"] == "2030-01-15T12:00:00Z"
     assert (made.status_code, made.json()["ends_at"]) == (201, item["ends_at"])
+
+
+def test_for_energy_a_slot_begins_where_there_is_room_for_as_long_as_it_takes(site: Site) -> None:
+    site.book(period=slot(13, 14))
+    site.book(period=slot(15, 16))
+
+    [item] = slots(site, depot=site.depot.code, vehicle=site.vehicle.plate, energy_kwh=400, **WINDOW)["items"]
+
+    assert item["starts_at"] >= "2030-01-15T16:00:00Z"
+    assert (
+        site.system.post("/bookings", site.wanted(**{name: item[name] for name in TIMES})).status_code == 201
+    )
+
+
+def test_for_energy_every_option_is_answered_by_one_search_of_a_day(
+    site: Site, django_assert_max_num_queries
+) -> None:
+    for kilowatts in range(50, 500, 50):
+        make_evse(site.depot, max_power_w=kilowatts * 1000)
+    asked = {"depot": site.depot.code, "vehicle": site.vehicle.plate, "energy_kwh": 120, **WINDOW}
+    slots(site, **asked)
+
+    with django_assert_max_num_queries(12):
+        told = slots(site, **asked)
+
+    lengths = {item["promised_power_kw"]: item["ends_at"] for item in told["items"]}
+    assert len(told["items"]) + len(told["refused"]) == 10
+    assert len(lengths) >= 7
+    assert sorted(lengths, reverse=True) == [
+        power for power, _ in sorted(lengths.items(), key=lambda one: one[1])
+    ]
 
 
 def test_along_a_route_no_slot_begins_before_a_truck_gets_there(site: Site) -> None:
