@@ -343,6 +343,12 @@ class NothingToDecide(BookingError):
     code = "nothing_to_decide"
 
 
+class OfferImpossible(BookingError):
+    """What a depot offers instead of what was asked for or booked cannot be offered."""
+
+    code = "offer_impossible"
+
+
 class ChargerOffline(BookingError):
     code = "charger_offline"
 

@@ -11,8 +11,10 @@ from django.http import HttpResponse
 from bookings.actors import Actor, ActorKind
 from bookings.api.problems import ApiResponse
 from bookings.core import at_hand
+from bookings.core.occupancy import power_kept_beside
 from bookings.models import Booking, BookingEvent
 from bookings.notifications.booking_object import booking_object as for_organisation
+from bookings.operations.counter_offer import offered_period, open_counter_offer, otherwise
 from depots.models import Organisation
 from depots.periods import utc_text
 
@@ -46,6 +48,24 @@ def told_whole(booking: Booking, *, status: int = 200) -> HttpResponse:
     if status == 201:
         response["Location"] = f"/api/v1/bookings/{booking.pk}"
     return response
+
+
+def offer_object(booking: Booking) -> dict[str, Any] | None:
+    """What the depot offers instead, until when it can be accepted, and what becomes of the booking otherwise."""
+    offered = open_counter_offer(booking)
+    if offered is None or booking.decide_until is None:
+        return None
+    period = offered_period(offered)
+    power_w = power_kept_beside(booking)
+    return {
+        "evse": offered.asked["evse"],
+        "starts_at": utc_text(period.starts_at),
+        "ends_at": utc_text(period.ends_at),
+        "promised_power_kw": power_w / 1000 if power_w is not None else None,
+        "until": utc_text(booking.decide_until),
+        "note": offered.asked.get("reason"),
+        "otherwise": otherwise(booking, offered),
+    }
 
 
 def _event(event: BookingEvent, booking: Booking) -> dict[str, Any]:

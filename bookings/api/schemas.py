@@ -59,6 +59,18 @@ class BookingObject(BaseModel):
     updated_at: Moment
 
 
+class OfferedInstead(BaseModel):
+    """What the depot offers instead of what is asked for or booked; its place is kept until then."""
+
+    evse: str
+    starts_at: Moment
+    ends_at: Moment
+    promised_power_kw: float | None
+    until: Moment
+    note: str | None
+    otherwise: str = Field(description="what the booking is without it: declined, cancelled or stays")
+
+
 class WholeBooking(BookingObject):
     """A booking by itself."""
 

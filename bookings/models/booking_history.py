@@ -19,21 +19,27 @@ class BookingRequestQuerySet(models.QuerySet["BookingRequest"]):
         is_decided = models.Q(booking__payment__approved_at__isnull=False) | ~models.Q(
             booking__terms_json__approval=True
         )
-        return self.pending().exclude(is_decided, booking__payment__status="asked")
+        return self.for_answer().exclude(is_decided, booking__payment__status="asked")
+
+    def for_answer(self) -> BookingRequestQuerySet:
+        """Those that wait for the depot, or for a payment: not what it has offered itself."""
+        return self.pending().exclude(kind=BookingRequest.Kind.OFFER)
 
 
 class BookingRequest(models.Model):
-    """One ask (create, change, cancel) and its decision. `asked` holds our words, `received` the message as it came.
+    """One ask (create, change, cancel; or of the depot an offer of something else) and its decision. `asked` holds our words,
+    `received` the message as it came.
 
     `asked`: {"period": {"start","end"}, "evse": uid|null, "option": code, "vehicle": id|null, "tokens": [uid…],
     "power_w": int|null, "plate": str, "authorization_reference": str, "needs": rules.fit.Needs as JSON, "reason": str};
-    only what the ask is about.
+    only what the ask is about. Of an offer also "cancels": the booking is cancelled where it is not accepted.
     """
 
     class Kind(models.TextChoices):
         CREATE = "create", "Create"
         CHANGE = "change", "Change"
         CANCEL = "cancel", "Cancel"
+        OFFER = "offer", "Offer by the depot"
 
     class Decision(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -86,8 +92,9 @@ class BookingRequest(models.Model):
 
 class BookingEvent(models.Model):
     """History and audit trail. `kind` is "status" with before and after, or what else happened: "changed", "enforcement",
-    "change_requested", "change_declined", "change_accepted", "cancel_requested", "answered", "seen", of a new booking that waits
-    for its depot and its payment "approved" and "payment_secured", of a no-show "evidence", of money "waived" (by rule),
+    "change_requested", "change_declined", "change_accepted", "offered", "offer_ended", "cancel_requested",
+    "answered", "seen", of a new booking that waits for its depot and its payment "approved" and "payment_secured", of a no-show
+    "evidence", of money "waived" (by rule),
     "fee_waived", "disputed", "dispute_accepted", "dispute_rejected", and of charging
     "session", "interrupted", "resumed", "ending" (soon), "overstay", "remote_start", "remote_stop", of a partner's charger
     "unlock", "limit" and "lift_limit", "fallback" (`after`: asked, or why it was given back, of `KeptEvse.Why`),

@@ -20,7 +20,9 @@ WAKE_CHANNEL = "berth_webhooks"
 CHANGED = "booking.changed"
 WAITLIST_OFFERED = "waitlist.offered"
 # Kinds of events after which a booking looks otherwise to its fleet, beside its moves of status.
-_SHOWN = frozenset({"changed", "change_accepted", "enforcement", "interrupted", "resumed"})
+_SHOWN = frozenset(
+    {"changed", "change_accepted", "offered", "offer_ended", "enforcement", "interrupted", "resumed"}
+)
 # Of a waiting list that is told by Occurrence: what no booking's event says.
 TYPES = (
     "booking.held", "booking.requested", "booking.confirmed", "booking.charging", "booking.completed", "booking.cancelled",

@@ -42,6 +42,7 @@ _TABLE = (
     _of_fleet("failed", mail=True, carries_calendar=True),
     _of_fleet("change_granted", mail=True, carries_calendar=True),
     _of_fleet("change_declined", mail=True),
+    _of_fleet("offered", mail=True),
     _of_fleet("changed_by_depot", mail=True, carries_calendar=True),
     _of_fleet("swapped", mail=True, carries_calendar=True),
     _of_fleet("closure", mail=True, carries_calendar=True),
@@ -70,6 +71,8 @@ _TABLE = (
     # What the managers of a depot hear
     _of_depot("request_waits", mail=True),
     _of_depot("change_waits", mail=True),
+    _of_depot("offer_accepted"),
+    _of_depot("offer_declined", mail=True),
     _of_depot("changed_by_fleet"),
     _of_depot("cancelled_by_fleet"),
     _of_depot("at_risk_here"),

@@ -67,7 +67,12 @@ def _told_by(event: BookingEvent) -> dict[str, Any]:
     detail = event.detail
     found = {name: detail[name] for name in ("reason", "note", "limit_kw") if detail.get(name)}
     before, after = detail.get("before"), detail.get("after")
-    if isinstance(before, dict) and isinstance(after, dict):
+    if isinstance(offer := detail.get("until"), str) and event.kind == "offered":
+        found["until"] = offer
+        found |= (
+            {"offered": after["period"], "offered_evse": after["evse"]} if isinstance(after, dict) else {}
+        )
+    elif isinstance(before, dict) and isinstance(after, dict):
         found["changed"] = sorted(name for name in after if after[name] != before.get(name))
         found["before"] = {name: before[name] for name in ("period", "evse") if before.get(name)}
     if event.kind == "enforcement":
@@ -99,6 +104,8 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "change_declined": ("change_declined",),
     "arrived": ("arrived",),
     "eta_late": ("eta_late",),
+    "offered": ("offered",),
+    "offer_ended": ("offer_declined",),
     "ending": ("ending_soon",),
     "interrupted": ("interrupted",),
     "resumed": ("resumed",),
@@ -109,6 +116,8 @@ _OTHERS: dict[str, tuple[str, ...]] = {
 
 def _of_status(event: BookingEvent, booking: Booking) -> Iterator[str]:
     after, before = event.after, event.before
+    if event.detail.get("offer") in NOT_TAKEN:
+        yield "offer_declined"
     if after == BookingStatus.REQUESTED and booking.is_ours and booking.terms.approval:
         yield "request_waits"
     elif after == BookingStatus.CONFIRMED and before == BookingStatus.REQUESTED:
@@ -119,6 +128,8 @@ def _of_status(event: BookingEvent, booking: Booking) -> Iterator[str]:
         yield from _OF_STATUS.get(after, ()) if before else ()
 
 
+# What became of an offer of the depot's that its fleet has not accepted.
+NOT_TAKEN = frozenset({"declined", "ran_out"})
 _OF_STATUS: dict[str, tuple[str, ...]] = {
     BookingStatus.DECLINED: ("declined",),
     BookingStatus.FAILED: ("failed",),
@@ -132,8 +143,10 @@ def _of_cancellation(event: BookingEvent) -> Iterator[str]:
 
 
 def _of_change(event: BookingEvent) -> Iterator[str]:
-    """Who asked is not told; a change that the depot granted is the fleet's news."""
-    if event.detail.get("by") == Booking.Side.DEPOT:
+    """Who asked is not told; a change that the depot granted is the fleet's news, an offer that it accepted is both sides'."""
+    if event.detail.get("offer"):
+        yield from ("offer_accepted", "change_granted")
+    elif event.detail.get("by") == Booking.Side.DEPOT:
         yield "swapped" if event.actor_kind == ActorKind.BERTH else "changed_by_depot"
     elif event.actor_kind == ActorKind.MANAGER:
         yield "change_granted"

@@ -60,6 +60,8 @@ def values(params: Mapping[str, Any], language: str) -> dict[str, str]:
     if "starts_at" in params and "ends_at" in params:
         found["when"] = span(params["starts_at"], params["ends_at"], zone, language)
         found["end"] = moment(params["ends_at"], zone, language, has_day=False)
+    if isinstance(offered := params.get("offered"), dict):
+        found["offered_when"] = span(offered["start"], offered["end"], zone, language)
     for name in ("until", "since"):
         if params.get(name):
             found[name] = moment(params[name], zone, language)

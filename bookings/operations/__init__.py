@@ -25,6 +25,13 @@ from bookings.operations.charge import (
 from bookings.operations.close import affected, clear_closure, close_evse, lift_closure
 from bookings.operations.closure_acts import close_evses, undo_closure
 from bookings.operations.confirm import confirm_hold
+from bookings.operations.counter_offer import (
+    CounterOffer,
+    accept_counter_offer,
+    decline_counter_offer,
+    offer_instead,
+    open_counter_offer,
+)
 from bookings.operations.decide import decide
 from bookings.operations.expire import (
     complete_overdue_remote,
@@ -95,6 +102,7 @@ __all__ = [
     "MOST_AT_ONCE",
     "UNUSED_AFTER",
     "ChangeRequest",
+    "CounterOffer",
     "ManyOutcome",
     "ManyWish",
     "OccurrenceOutcome",
@@ -107,6 +115,7 @@ __all__ = [
     "SeriesRequest",
     "SlotRequest",
     "TrailerFacts",
+    "accept_counter_offer",
     "accept_offer",
     "add_token",
     "add_trailer",
@@ -137,6 +146,7 @@ __all__ = [
     "confirm_hold",
     "correct_session",
     "decide",
+    "decline_counter_offer",
     "delay_booking",
     "due_depots",
     "due_offers",
@@ -173,6 +183,8 @@ __all__ = [
     "mark_options",
     "mark_seen",
     "match_remote_session",
+    "offer_instead",
+    "open_counter_offer",
     "overdue_remote",
     "preview_series",
     "price_of_change",

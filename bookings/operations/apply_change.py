@@ -192,6 +192,8 @@ def write(
         "by": asker.by, "groups": sorted(change.aspects(booking, place.evse)),
         "before": shown(booking, was, change.before.tokens),
     }  # fmt: skip
+    if change.is_offer:
+        detail["offer"] = "accepted"
     if change.why:
         detail["note"] = change.why[:200]
     if bid.quote != booking.quote:

@@ -276,6 +276,10 @@ def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> 
     """
     if by != Booking.Side.DEPOT or booking.status != BookingStatus.REQUESTED:
         return False
+    if waiting is not None and waiting.kind == BookingRequest.Kind.OFFER:
+        raise WrongStatus(
+            booking.status, "changed", "Its fleet has yet to answer what was offered: offer something else."
+        )
     if waiting is not None and waiting.kind != BookingRequest.Kind.CREATE:
         raise WrongStatus(
             booking.status,

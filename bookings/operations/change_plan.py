@@ -44,7 +44,8 @@ class PlannedChange:
 
     `energy` is newly asked for, empty where it is no longer; `power_w` is a new wish; `kept_w` what was kept for the change
     while the depot decided. A rescue keeps as much as there is of its power (or of `rescued_w`); other moves of the depot lower
-    it only where that is accepted. `why` is what the depot says of its move. `until_no_show` as of ChangeRequest.
+    it only where that is accepted. `why` is what the depot says of its move, which
+    `is_offer` where it was offered and accepted. `until_no_show` as of ChangeRequest.
     """
 
     period: Period
@@ -63,6 +64,7 @@ class PlannedChange:
     is_rescue: bool = False
     rescued_w: int | None = None
     why: str = ""
+    is_offer: bool = False
     energy: EnergyAsked | None = None
     accepts_lower_power: bool = False
     until_no_show: bool = False

@@ -10,7 +10,7 @@ from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import NotAtPartner, NothingToDecide, PaymentAwaited, SlotTaken, WrongStatus
 from bookings.models import Booking, BookingPayment, BookingRequest, BookingStatus
-from bookings.operations import change_plan, request_log
+from bookings.operations import change_plan, counter_offer, request_log
 from bookings.operations.apply_change import apply as apply_change
 from bookings.operations.change import queue_claims
 from bookings.payments import booking_payments
@@ -31,6 +31,8 @@ def decide(
 
     A new booking that waits for its payment as well is only approved, and confirmed once that is there.
 
+    What the depot has offered itself waits for the fleet: to decline it withdraws the offer.
+
     Raises NothingToDecide when there is none (any more), PaymentAwaited when nothing but the payment is waited for,
     ChangedMeanwhile when another one has taken its place since `seen_version`, NotAtPartner, WrongStatus, PowerUnavailable;
     SlotTaken when the place kept for a change was closed meanwhile.
@@ -45,6 +47,9 @@ def decide(
         if request is None:
             raise NothingToDecide("Nothing of this booking waits for a decision.")
         check_version(booking, seen_version, SEEN_WHOLE)
+        if request.kind == BookingRequest.Kind.OFFER:
+            _withdraw(booking, request, accept, actor, now)
+            return booking
         payment = booking_payments.awaited(booking) if accept else None
         if payment is not None:
             _approve(booking, payment, reason, actor, now)
@@ -52,6 +57,12 @@ def decide(
         answer = _accept if accept else _decline
         answer(booking, request, reason, actor, now)
     return booking
+
+
+def _withdraw(booking: Booking, offered: BookingRequest, accept: bool, actor: Actor, now: datetime) -> None:
+    if accept:
+        raise NothingToDecide("Its fleet has to answer what was offered.")
+    counter_offer.withdraw_offer(booking, offered, actor=actor, now=now)
 
 
 def _approve(booking: Booking, payment: BookingPayment, reason: str, actor: Actor, now: datetime) -> None:

@@ -14,7 +14,7 @@ from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_booking
 from bookings.errors import NothingToDecide, WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, RemoteSession, SessionStatus
-from bookings.operations import request_log
+from bookings.operations import counter_offer, request_log
 from bookings.operations.decide import drop_change
 from bookings.payments import booking_payments
 
@@ -34,7 +34,7 @@ def expire_hold(*, booking_id: int, now: datetime) -> Booking:
 
 def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
     """An ask the depot did not answer in time fails: a new booking with it, a change leaves the booking as it was. So does a new
-    booking that was not paid for in time."""
+    booking that was not paid for in time, and an offer of the depot's that its fleet did not answer."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
         request = booking.pending_request
@@ -45,6 +45,9 @@ def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
             or not booking.is_ours
         ):
             raise NothingToDecide("Nothing of this booking is overdue.")
+        if request.kind == BookingRequest.Kind.OFFER:
+            counter_offer.run_out(booking, request, now=now)
+            return booking
         text = "The depot did not decide in time."
         payment = booking_payments.awaited(booking)
         if payment is not None and not payment.can_still_come(now):

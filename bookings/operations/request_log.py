@@ -150,9 +150,8 @@ def needs_by_booking(bookings: Collection[Booking]) -> dict[int, Needs]:
     unknown = [booking.pk for booking in bookings if booking.vehicle is None]
     if not unknown:
         return found
-    in_force = Q(decision=BookingRequest.Decision.ACCEPTED) | Q(
-        decision=BookingRequest.Decision.PENDING, kind=BookingRequest.Kind.CREATE
-    )
+    # Of a live booking what made it was granted, is to be decided, or was answered with an offer.
+    in_force = Q(decision=BookingRequest.Decision.ACCEPTED) | Q(kind=BookingRequest.Kind.CREATE)
     asks = BookingRequest.objects.filter(in_force, booking__in=unknown, asked__has_key="needs").order_by("pk")
     for booking_id, asked in asks.values_list("booking_id", "asked"):
         found[booking_id] = Needs.from_json(asked["needs"])

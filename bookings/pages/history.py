@@ -54,12 +54,15 @@ REFUSED = {
     "create": "The booking was refused",
     "change": "A change was refused",
     "cancel": "A cancellation was refused",
+    "offer": "What the depot offered was not taken",
 }
 OTHERS = {
     "changed": ("Changed", "arrows-exchange", "info"),
     "change_requested": ("A change was asked for", "inbox", "info"),
     "change_accepted": ("The change was accepted", "circle-check", "success"),
     "change_declined": ("The change was declined; the booking stays as it was", "ban", "danger"),
+    "offered": ("The depot offers something else", "arrows-exchange", "info"),
+    "offer_ended": ("What was offered was not taken; the booking stays as it was", "ban", "warning"),
     "approved": ("The depot said yes; the payment is waited for", "circle-check", "info"),
     "payment_secured": ("The payment is there; the depot is waited for", "circle-check", "info"),
     "cancel_requested": ("The partner was asked to cancel it", "inbox", "info"),

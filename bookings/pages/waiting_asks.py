@@ -59,6 +59,11 @@ class WaitingAsk:
         return self.request.kind == BookingRequest.Kind.CHANGE
 
     @property
+    def may_be_offered(self) -> bool:
+        """Whether something else can be offered: partner networks' protocol has no place for it."""
+        return not self.is_change and not self.awaits_payment and not self.booking.fleet.is_partner
+
+    @property
     def other_evse(self) -> bool:
         return self.is_change and self.booking.evse is not None and self.booking.evse.uid != self.evse_uid
 
@@ -66,7 +71,7 @@ class WaitingAsk:
 def waiting(depots: QuerySet[Depot], *, now: datetime) -> list[WaitingAsk]:
     """What the depots have to answer, the oldest deadline first, in a constant number of queries."""
     asked_here = BookingRequest.objects.filter(booking__depot__in=depots, booking__depot__is_mirror=False)
-    rows = asked_here.pending().select_related(
+    rows = asked_here.for_answer().select_related(
         "booking__depot", "booking__fleet", "booking__evse", "booking__vehicle"
     )
     requests = sorted(rows.prefetch_related("booking__tokens"), key=_urgency)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bookings import operations
 from bookings.api.authentication import Caller, caller_of
-from bookings.api.booking_objects import booking_object, bookings_of, told_whole
+from bookings.api.booking_objects import booking_object, bookings_of, offer_object, told_whole
 from bookings.api.booking_requests import (
     BookingChange,
     NewBooking,
@@ -28,7 +28,7 @@ from bookings.api.named_vehicles import vehicle_called
 from bookings.api.paging import Page, paged
 from bookings.api.preconditions import seen_version
 from bookings.api.problems import ApiResponse, Invalid
-from bookings.api.schemas import BookingObject, List, WholeBooking
+from bookings.api.schemas import BookingObject, List, OfferedInstead, WholeBooking
 from bookings.core import booking_rows
 from bookings.errors import TokenUnusable
 from bookings.models import Booking, BookingStatus
@@ -136,6 +136,33 @@ def swap(request: HttpRequest, booking_id: str, body: Swap) -> HttpResponse:
         tokens=tokens_called(fleet, body.tokens), actor=caller.actor, now=caller.now,
     )  # fmt: skip
     return told_whole(swapped)
+
+
+@router.get("/{booking_id}/offer", response=OfferedInstead)
+def offer(request: HttpRequest, booking_id: str) -> HttpResponse:
+    """What the depot offers instead of what is asked for or booked; 404 where it offers nothing (any more)."""
+    found = offer_object(own_booking(caller_of(request), booking_id))
+    if found is None:
+        raise Http404
+    return ApiResponse(json.dumps(found, ensure_ascii=False))
+
+
+@router.post("/{booking_id}/offer/acceptance", response=WholeBooking)
+def accept_counter_offer(request: HttpRequest, booking_id: str) -> HttpResponse:
+    """Take what the depot offers instead: the booking becomes that, at the price it has, and is confirmed."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    answered = operations.accept_counter_offer(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    return told_whole(answered)
+
+
+@router.post("/{booking_id}/offer/refusal", response=WholeBooking)
+def decline_counter_offer(request: HttpRequest, booking_id: str) -> HttpResponse:
+    """Decline what the depot offers instead; `otherwise` said what becomes of the booking."""
+    caller = caller_of(request)
+    found = own_booking(caller, booking_id)
+    answered = operations.decline_counter_offer(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    return told_whole(answered)
 
 
 @router.post("/{booking_id}/start", response=WholeBooking)

@@ -10,6 +10,7 @@ from django import forms
 
 from bookings.errors import BookingError
 from bookings.models import Booking, CancelReason
+from bookings.operations.counter_offer import CounterOffer
 from bookings.pages.forms.fields import MomentField, RowField, moment_in
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -164,6 +165,51 @@ class DecisionForm(forms.Form):
         help_text="The fleet or partner reads this.",
         widget=forms.TextInput,
     )
+
+
+class OfferForm(PeriodForm):
+    """What a depot offers instead: another time, EVSE or power; `until` is when its fleet has to have answered."""
+
+    evse = EvseField()
+    kw = forms.DecimalField(
+        label="Power, kW", required=False, min_value=1, max_value=10_000, max_digits=8, decimal_places=1,
+        help_text="Without it what that place gives then.",
+    )  # fmt: skip
+    until = MomentField(label="Answer until", required=False, help_text="Without it as the terms say.")
+    note = forms.CharField(
+        label="Why", max_length=200, required=False, help_text="The fleet reads this.", widget=forms.TextInput
+    )
+    field_order = ("evse", "starts_at", "ends_at", "kw", "until", "note")
+
+    def __init__(self, *args: Any, booking: Booking, evses: Iterable[Evse], **options: Any) -> None:
+        self.booking = booking
+        zone = booking.depot.zone
+        initial = {
+            "evse": booking.evse.uid if booking.evse else "",
+            "starts_at": local_text(booking.starts_at, zone),
+            "ends_at": local_text(booking.ends_at, zone),
+        }
+        super().__init__(*args, depot=booking.depot, initial=initial, **options)
+        field = self.fields["evse"]
+        assert isinstance(field, EvseField)
+        field.offer_evses(evses)
+
+    def known_moment(self, name: str) -> datetime | None:
+        return getattr(self.booking, name)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean()
+        values["until"] = _moment(self, "until", values.get("until"), self.depot, None)
+        return values
+
+    @property
+    def offer(self) -> CounterOffer:
+        """Once valid."""
+        values, kw = self.cleaned_data, self.cleaned_data["kw"]
+        return CounterOffer(
+            period=self.period, evse=values["evse"], power_w=int(kw * 1000) if kw is not None else None,
+            until=values["until"], note=values["note"],
+        )  # fmt: skip
 
 
 class PowerLimitForm(PeriodForm):

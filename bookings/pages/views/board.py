@@ -26,6 +26,7 @@ from bookings.pages.forms.depot import CancellationForm, DecisionForm, EndForm, 
 from bookings.pages.forms.fields import DayInput
 from bookings.pages.live import calendar_audience, depot_audience, fleet_audience
 from bookings.pages.navigation import nav_of
+from bookings.pages.offer_words import may_offer, offer_words
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.views import board_answers
 from bookings.pages.views.refusals import status_of
@@ -203,6 +204,8 @@ def _facts(found: Booking, now: datetime) -> dict[str, Any]:
         "back_url": board_answers.board_url(found),
         "asked": asked,
         "asked_period": _asked(asked, found),
+        "offered": offer_words(found),
+        "may_offer": may_offer(found),
     }
 
 
@@ -214,13 +217,17 @@ def _forms(found: Booking, sent: Mapping[str, forms.Form | None], now: datetime)
     may_move = may_change and not may_end and found.ends_at > now
     may_cancel = permissions.can_cancel(found, by=by, now=now)
     return {
-        "decision_form": DecisionForm() if asked and asked.kind != BookingRequest.Kind.CANCEL else None,
+        "decision_form": DecisionForm() if asked and asked.kind not in _NOT_DECIDED else None,
         "move_form": (sent["move_form"] or MoveForm(booking=found, evses=evses_of(found.depot)))
         if may_move
         else None,
         "end_form": (sent["end_form"] or EndForm(booking=found)) if may_end else None,
         "cancel_form": (sent["cancel_form"] or CancellationForm()) if may_cancel else None,
     }
+
+
+# A cancellation is the partner's to grant, an offer the fleet's.
+_NOT_DECIDED = {BookingRequest.Kind.CANCEL, BookingRequest.Kind.OFFER}
 
 
 def _next_bay(found: Booking, now: datetime) -> dict[str, Any] | None:

@@ -38,6 +38,7 @@ from bookings.pages.booking_bills import bills_of, running_cost
 from bookings.pages.forms import undo_button
 from bookings.pages.forms.bookings import ConfirmForm, GroupChoice, ListForm, groups_of
 from bookings.pages.instead import instead_of
+from bookings.pages.offer_words import offer_words
 from bookings.pages.overstay_words import overstay_words
 from bookings.pages.partner_session import partner_session
 from bookings.pages.power_words import power_now
@@ -171,6 +172,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         "instead": instead_of(found, now=now) if is_dispatcher else None,
         "again": book_again(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,
+        "offered": offer_words(found),
         "payment": payment_words.payment_notice(found, payment, now=now),
         "waits_for": payment_words.waits_for(payment, found),
         "sees_balance": found.pays_before and money_access.sees_balance(user, found),

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from bookings.models import Booking, Trailer
+from bookings.operations import CounterOffer, offer_instead
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
-from tests.factories import NOW, at, make_depot, make_evse, make_fleet, make_vehicle, slot
+from tests.factories import MANAGER, NOW, at, make_depot, make_evse, make_fleet, make_vehicle, slot
 
 pytestmark = pytest.mark.django_db
 OBJECT = {
@@ -216,3 +217,24 @@ def test_a_trailer_comes_with_a_booking_is_changed_and_left_behind(site: Site) -
         assert site.system.send("PATCH", path, {"trailer": told}).status_code == 200
         assert trailer.get() == then
     assert refused(site.system.send("PATCH", path, {"trailer": "X-Y 1"})) == (422, "unknown_trailer")
+
+
+def test_a_fleets_system_reads_what_is_offered_and_answers(site: Site) -> None:
+    made = [site.book(period=slot(hour, hour + 1))["id"] for hour in (10, 12)]
+    for pk, hour in zip(made, (16, 18), strict=True):
+        offer = CounterOffer(period=slot(hour, hour + 1), note="Roadworks")
+        offer_instead(booking_id=pk, offer=offer, actor=MANAGER, now=NOW)
+
+    offered = site.system.get(f"/bookings/{made[0]}/offer").json()
+    taken = site.system.post(f"/bookings/{made[0]}/offer/acceptance").json()
+    left = site.system.post(f"/bookings/{made[1]}/offer/refusal").json()
+
+    assert offered == {
+        "evse": site.evse.uid, "starts_at": "2030-01-15T16:00:00Z", "ends_at": "2030-01-15T17:00:00Z",
+        "promised_power_kw": 350, "until": "2030-01-15T08:30:00Z", "note": "Roadworks", "otherwise": "stays",
+    }  # fmt: skip
+    assert taken["starts_at"] == "2030-01-15T16:00:00Z"
+    assert (left["starts_at"], left["status"]) == ("2030-01-15T12:00:00Z", "confirmed")
+    assert refused(site.system.get(f"/bookings/{made[0]}/offer")) == (404, "not_found")
+    again = site.system.post(f"/bookings/{made[1]}/offer/acceptance")
+    assert refused(again) == (409, "nothing_to_decide")

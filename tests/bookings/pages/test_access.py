@@ -161,6 +161,7 @@ READERS = {
     "tariff_renewal": REVENUE,
     "closure": {"manager"},
     "closure_act": {"manager"},
+    "offer": {"manager"},
     "vehicles": FLEET | {"rival", "keeper"},
     "vehicle_add": BOOKERS | {"rival"},
     "vehicle": FLEET,
@@ -272,6 +273,8 @@ WRITERS = {
         for key in ("commission", "expected", "unexpected", "charger_password", "charger_new_password")
     },
     "clearing": {"manager"},
+    "offer": {"manager"},
+    **dict.fromkeys(("offer_acceptance", "offer_refusal"), BOOKERS),
     "closure_undo": {"manager"},
     "lifting": {"manager"},
     "power_limit": {"manager"},

@@ -182,6 +182,17 @@ def to_move() -> Sent:
     return at_depot(booking, evse=booking.evse.uid, **times)
 
 
+def to_offer() -> Sent:
+    sent = to_move()
+    sent.arguments = {"booking_id": sent.of.pk}
+    return sent
+
+
+def with_offer() -> Booking:
+    offer = operations.CounterOffer(period=slot(12, 13))
+    return operations.offer_instead(booking_id=confirmed().pk, offer=offer, actor=MANAGER, now=NOW)
+
+
 def at_a_charger() -> Booking:
     booking = charging()
     Booking.objects.filter(pk=booking.pk).update(quote={})
@@ -442,6 +453,9 @@ CHANGING: dict[str, Callable[[], Sent]] = {
     ),
     "lifting": lambda: of_closure(version_of),
     "closure_undo": of_closure_act,
+    "offer": to_offer,
+    "offer_acceptance": lambda: of_booking(with_offer()),
+    "offer_refusal": lambda: of_booking(with_offer()),
     "power_limit_lifting": of_power_limit,
     "terms": of_terms,
     "charger_command": to_restart,
