@@ -15,7 +15,7 @@ class CopyDayForm(forms.Form):
     """Which day's bookings are wanted again on which; by the clock of each depot."""
 
     copied_day = _day("Bookings of")
-    to_day = _day("again on")
+    to_day = _day("Again on")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
