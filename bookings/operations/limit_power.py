@@ -21,7 +21,8 @@ MOST_W = 1_000_000_000
 
 def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: datetime) -> ExternalLimit:
     """The depot takes no more than this in the period; where several limits overlap the lowest holds. What was promised
-    stands, and is kept as far as it can be; whom it reaches is told with it. Raises InThePast, LimitImpossible."""
+    stands, and is kept as far as it can be; whom it reaches is told with it. Said again while it holds for as long, nothing is
+    different. Raises InThePast, LimitImpossible."""
     if period.ends_at <= now:
         raise InThePast("The limit would be over already.")
     if not 0 <= watts <= MOST_W:
@@ -32,6 +33,8 @@ def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: 
         # Nobody promises power by the limits of before meanwhile, nor where none bound and only the EVSE is locked for it.
         lock_depot(depot.pk)
         lock_ids(list(depot.evses.values_list("pk", flat=True)))
+        if (standing := _same(depot, watts, period, now)) is not None:
+            return standing
         limit = ExternalLimit.objects.create(
             depot=depot, watts=watts, starts_at=max(period.starts_at, now), ends_at=period.ends_at,
             created_at=now, **actor.columns("set_by"),
@@ -39,6 +42,13 @@ def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: 
         limit_set.send(sender=ExternalLimit, limit=limit, at=now)
         _mark(depot.pk, now)
     return limit
+
+
+def _same(depot: Depot, watts: int, period: Period, now: datetime) -> ExternalLimit | None:
+    """A limit that says all of it: controllers tell theirs again and again."""
+    rows = ExternalLimit.objects.filter(depot=depot, watts=watts, lifted_at__isnull=True)
+    starts_at = max(period.starts_at, now)
+    return rows.filter(starts_at__lte=starts_at, ends_at__gte=period.ends_at).order_by("pk").first()
 
 
 def limits_version(limits: Iterable[ExternalLimit]) -> int:

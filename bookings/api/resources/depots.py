@@ -66,6 +66,14 @@ def limit(request: HttpRequest, depot_id: str, body: Limit) -> HttpResponse:
     return ApiResponse(json.dumps(told, ensure_ascii=False))
 
 
+@router.delete("/{depot_id}/limit", response={204: None})
+def lift(request: HttpRequest, depot_id: str) -> HttpResponse:
+    """All of the connection's power again: no limit from outside holds, or is to come."""
+    caller = caller_of(request)
+    operations.lift_limits(depot=run_depot(caller.organisation, depot_id), now=caller.now)
+    return HttpResponse(status=204)
+
+
 @router.get("/{depot_id}", response=DepotObject)
 def depot(request: HttpRequest, depot_id: str) -> HttpResponse:
     caller = caller_of(request)

@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "GET /series/{series_id}": None,
     "PATCH /series/{series_id}": {"scope": "all", "power_kw": 100},
     "DELETE /series/{series_id}": None,
+    "DELETE /depots/{depot_id}/limit": None,
     "POST /depots/{depot_id}/limit": {"kw": 100, "until": "2030-01-15T12:00:00Z"},
     "GET /vehicles/{plate}/state": None,
     "PUT /vehicles/{plate}/state": {"soc": 40},

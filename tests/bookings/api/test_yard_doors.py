@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from bookings import tasks
 from bookings.models import Booking, ExternalLimit, VehicleState
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
@@ -80,6 +83,16 @@ def test_a_site_controller_limits_its_depot(site: Site, gate: FleetSystem) -> No
     assert ExternalLimit.objects.get().watts == 100_500
 
 
+def test_a_limit_told_again_is_the_same_and_lifted_all_are_gone(site: Site, gate: FleetSystem) -> None:
+    path, limit = f"/depots/{site.depot.code}/limit", {"kw": 100, "until": "2030-01-15T12:00:00Z"}
+    for body in (limit, limit, {**limit, "until": "2030-01-15T11:00:00Z"}, {**limit, "kw": 200}):
+        assert gate.post(path, body).status_code == 200
+    assert ExternalLimit.objects.filter(lifted_at=None).count() == 2
+
+    assert gate.send("DELETE", path).status_code == 204
+    assert not ExternalLimit.objects.filter(lifted_at=None).exists()
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -136,3 +149,21 @@ def test_a_state_that_makes_no_sense_is_refused_by_field(
     assert refused(response) == (422, "invalid")
     assert response.json()["field"] == field
     assert not VehicleState.objects.exists()
+
+
+def test_an_eta_after_the_start_moves_the_slot_by_a_job(site: Site) -> None:
+    made = site.book(period=slot(9, 10))
+
+    told = {"eta": "2030-01-15T09:18:00Z"}
+    assert site.system.send("PUT", f"/vehicles/{site.vehicle.plate}/state", told).status_code == 201
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT message -> 'args' FROM dramatiq.queue WHERE message ->> 'actor_name' = 'follow_eta'"
+        )
+        assert [json.loads(args) if isinstance(args, str) else args for (args,) in cursor.fetchall()] == [
+            [site.vehicle.pk]
+        ]
+    tasks.follow_eta.fn(site.vehicle.pk)
+    moved = site.system.get(f"/bookings/{made['id']}").json()
+    assert (moved["starts_at"], moved["ends_at"]) == ("2030-01-15T09:20:00Z", "2030-01-15T10:20:00Z")
