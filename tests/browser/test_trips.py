@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from bookings.models import Booking, Trip, WaitlistEntry
 from bookings.operations import SlotRequest, join_waitlist, serve_depot
+from depots.models import Agreement, Evse
 from depots.operations.gazetteer import replace_places
 from depots.periods import Period
 from tests.browser.yards import Yard
@@ -34,6 +35,12 @@ def towns() -> None:
     replace_places(rows, version="two towns", now=timezone.now())
 
 
+def place(name: str, **fields: str) -> Evse:
+    depot = make_depot(name=name, open_to_all=False, **fields)
+    Agreement.objects.create(depot=depot, starts_at=timezone.now() - timedelta(days=1))
+    return make_evse(depot, max_vehicle_length_cm=1875)
+
+
 def faults(page: Page) -> list[str]:
     page.evaluate(AXE.read_text() + "; undefined")
     found = page.evaluate("axe.run().then(result => result.violations)")
@@ -47,7 +54,7 @@ def test_a_tractor_trailer_from_hamburg_to_basel_is_booked_with_six_inputs(
 ) -> None:
     """Vehicle, from, to, departure, Plan, Book the trip."""
     for name, latitude, longitude in (("Holzminden", "51.60", "9.20"), ("Mannheim", "49.50", "8.45")):
-        make_evse(make_depot(name=name, latitude=latitude, longitude=longitude), max_vehicle_length_cm=1875)
+        place(name, latitude=latitude, longitude=longitude)
     make_vehicle(yard.fleet, plate="HH-LZ 1650", length_cm=1650)
     page, inputs = opened(make_user(yard.fleet), "/trips/plan/", width=width), 0
     departure = f"{timezone.now() + timedelta(days=1):%Y-%m-%d} 06:00"
@@ -76,7 +83,7 @@ def test_an_offer_is_taken_before_its_clock_runs_out(
 ) -> None:
     now = timezone.now()
     start = now.replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
-    evse, truck = make_evse(make_depot(name="Kassel")), make_vehicle(yard.fleet, plate="HH-WT 1")
+    evse, truck = place("Kassel"), make_vehicle(yard.fleet, plate="HH-WT 1")
     asked = SlotRequest(
         fleet=yard.fleet,
         option=option_of(evse),
