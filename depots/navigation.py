@@ -152,9 +152,9 @@ class Nav:
         if self._has(BOOKING_ROLES):
             links.append(self._link("/slots/", "Find a slot", "calendar-search", short="Find"))
             links.append(self._link("/trips/plan/", "Plan a trip", "map-pin", short="Plan"))
-        links.append(self._link("/waitlist/", "Waiting list", "hourglass", short="Waiting"))
         trips = self._link("/trips/", "Trips", "route")
         links.append(replace(trips, is_here=trips.is_here and not self.path.startswith("/trips/plan/")))
+        links.append(self._link("/waitlist/", "Waiting list", "hourglass", short="Waiting"))
         return [
             *links,
             self._link("/vehicles/", "Vehicles", "truck"),

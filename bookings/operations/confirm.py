@@ -22,11 +22,12 @@ def confirm_hold(
     booking_id: int,
     tokens: Sequence[TokenName] | None = None,
     seen_version: int | None = None,
+    with_trip: bool = False,
     actor: Actor,
     now: datetime,
 ) -> Booking:
     """Turn a hold into a booking, or into a request where the depot decides or something is to be paid first; with `tokens`
-    instead of those it was held with.
+    instead of those it was held with. A stop of a trip is confirmed `with_trip` alone.
 
     Raises WrongStatus when it ran out, PaymentMissing when it begins before that could be paid, TokenUnusable, TokenElsewhere,
     ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put it elsewhere.
@@ -34,6 +35,9 @@ def confirm_hold(
     with refusals(lambda: None), calendars.one_operation():
         booking = lock_booking(booking_id)
         _check_held(booking, now)
+        if booking.trip_id is not None and not with_trip:
+            whole = "It is held as a stop of a trip, and confirmed with all of it."
+            raise WrongStatus(booking.status, BookingStatus.CONFIRMED, whole)
         check_version(booking, seen_version, SEEN_WHOLE)
         if tokens is not None:
             _take_tokens(booking, tokens)

@@ -173,7 +173,7 @@ def _keep_together(trip: Trip, stops: Sequence[Booking], actor: Actor, now: date
         Booking.objects.filter(pk__in=held).update(held_until=trip.answers_until + SLACK)
         return
     for booking_id in held:
-        confirm_hold(booking_id=booking_id, actor=actor, now=now)
+        confirm_hold(booking_id=booking_id, with_trip=True, actor=actor, now=now)
 
 
 def _locked(trip_id: int) -> Trip:
@@ -212,7 +212,7 @@ def _confirm(trip: Trip, stops: Sequence[Booking], now: datetime) -> None:
         with transaction.atomic():
             for stop in stops:
                 if stop.status == BookingStatus.HELD:
-                    confirm_hold(booking_id=stop.pk, actor=_asker(trip), now=now)
+                    confirm_hold(booking_id=stop.pk, with_trip=True, actor=_asker(trip), now=now)
     except BookingError as refusal:
         _fail(trip, stops, str(refusal), now)
         return

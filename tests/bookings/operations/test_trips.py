@@ -136,6 +136,9 @@ def test_what_waits_for_nobody_is_held_until_the_last_yes(way: Way) -> None:
     assert trip.answers_until == NOW + PARTNER_ANSWERS_WITHIN
     assert first.held_until == trip.answers_until + timedelta(minutes=1)
 
+    with pytest.raises(WrongStatus, match="confirmed with all of it"):
+        operations.confirm_hold(booking_id=first.pk, actor=DISPATCHER, now=LATER)
+
     operations.decide(booking_id=second.pk, accept=True, actor=MANAGER, now=LATER)
     run_tick(LATER)
     assert (now_is(trip), statuses(trip)) == ("asking", ["held", "confirmed", "requested"])
