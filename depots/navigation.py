@@ -157,6 +157,7 @@ class Nav:
         links.append(self._link("/waitlist/", "Waiting list", "hourglass", short="Waiting"))
         return [
             *links,
+            self._link("/series/", "Series", "refresh"),
             self._link("/vehicles/", "Vehicles", "truck"),
             self._link("/tokens/", "Tokens", "credit-card"),
             *agreements,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from bookings.models.fleet import Trailer, Vehicle
 from bookings.models.offers import BookingOption
@@ -64,7 +65,7 @@ class BookingSeries(models.Model):
         return f"series {self.pk}"
 
     def get_absolute_url(self) -> str:
-        return f"/series/{self.pk}/"
+        return reverse("bookings:series", args=[self.pk])
 
     @property
     def first_start(self) -> datetime:

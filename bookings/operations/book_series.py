@@ -11,12 +11,21 @@ from typing import Any
 from django.db import transaction
 
 from bookings.actors import Actor, ActorKind
-from bookings.core import calendars
+from bookings.core import calendars, lifecycle
 from bookings.core.constraints import violation_raises
-from bookings.errors import BookingError, Conflicts, RequestIdInUse, VehicleUnknown
-from bookings.models import BookingSeries
+from bookings.core.locking import lock_booking
+from bookings.errors import (
+    BookingError,
+    ChangedMeanwhile,
+    Conflicts,
+    RequestIdInUse,
+    VehicleUnknown,
+    WrongStatus,
+)
+from bookings.models import Booking, BookingSeries
 from bookings.models.bookings import new_request_id
 from bookings.operations.book import request_booking
+from bookings.operations.many_wishes import version_of
 from bookings.operations.series_plan import (
     OccurrenceOutcome,
     SeriesPlan,
@@ -26,6 +35,7 @@ from bookings.operations.series_plan import (
 )
 from bookings.rules import periods
 from bookings.rules.entitlement import own_trailer, own_vehicle
+from bookings.rules.permissions import CHANGEABLE
 from bookings.rules.terms import Terms
 from bookings.signals import series_due, series_missed
 
@@ -51,13 +61,19 @@ def preview_series(asked: SeriesRequest, *, actor: Actor, now: datetime) -> list
 
 
 def book_series(
-    asked: SeriesRequest, *, what_fits: bool = False, actor: Actor, now: datetime
+    asked: SeriesRequest,
+    *,
+    what_fits: bool = False,
+    seen_version: int | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> BookingSeries:
     """Book every day of it, or ask where the depot or a partner decides, in one transaction. Where `what_fits` is asked for, days
     beyond the horizon wait until it reaches them, and what is refused becomes an exception.
 
-    Raises RuleUnclear, or Conflicts, which has the outcomes, where all was meant and something is refused, or nothing fits: then
-    nothing is booked.
+    `seen_version` is that of a preview somebody looked at (many_wishes.version_of). Raises RuleUnclear, ChangedMeanwhile where it
+    would be something else than was seen, or Conflicts, which has the outcomes, where all was meant and something is refused, or
+    nothing fits: then nothing is booked.
     """
     plan = SeriesPlan.of_request(asked)
     used = {"series_request_once": RequestIdInUse("This request id was used already.")}
@@ -70,6 +86,8 @@ def book_series(
         series = _begin(plan, asked.request_id, now)
         days = _DayByDay.under_locks(plan, series.pk, actor, now)
         found = days.book(plan.dates)
+        if seen_version not in {None, version_of(found)}:
+            raise ChangedMeanwhile("What can be booked has changed since you looked. Look again.")
         refused = [one for one in found if one.refusal is not None and not (what_fits and one.is_beyond)]
         if len(refused) == len(found) or (refused and not what_fits):
             raise Conflicts(found)
@@ -130,7 +148,9 @@ class _DayByDay:
 
     @classmethod
     def under_locks(cls, plan: SeriesPlan, series_id: int | None, actor: Actor, now: datetime) -> _DayByDay:
-        return cls(plan, series_id, lock_reach(plan.first, now=now), actor, now)
+        adopted = Booking.objects.filter(pk=plan.adopts, evse__isnull=False) if plan.adopts else []
+        also = [booking.evse_id for booking in adopted if booking.evse_id]
+        return cls(plan, series_id, lock_reach(plan.first, also=also, now=now), actor, now)
 
     def book(self, days: Iterable[date]) -> list[OccurrenceOutcome]:
         return [self._booked(day) for day in days]
@@ -141,10 +161,25 @@ class _DayByDay:
         try:
             periods.check_horizon(self.terms, request.period.starts_at, now=self.now)
             with transaction.atomic():
-                booking = request_booking(request, actor=self.actor, now=self.now)
+                booking = self._adopted(day) or request_booking(request, actor=self.actor, now=self.now)
         except BookingError as refusal:
             return OccurrenceOutcome(refusal=refusal, **asked)
         return OccurrenceOutcome(booking=booking, **asked)
+
+    def _adopted(self, day: date) -> Booking | None:
+        """The booking that becomes the first day. Raises WrongStatus."""
+        if self.plan.adopts is None or day != self.plan.rule.starts[0].date():
+            return None
+        booking = lock_booking(self.plan.adopts)
+        is_free = booking.series_id is None and booking.fleet_id == self.plan.first.fleet.pk
+        if not (is_free and booking.status in CHANGEABLE and booking.starts_at > self.now):
+            raise WrongStatus(booking.status, "repeated", "This booking is over, or part of a series.")
+        if self.series_id is not None:
+            booking.series_id, booking.series_date = self.series_id, day
+            lifecycle.record(
+                booking, kind="repeated", actor=self.actor, at=self.now, fields=["series", "series_date"]
+            )
+        return booking
 
     def settle(self, series: BookingSeries, found: Sequence[OccurrenceOutcome]) -> None:
         """What is beyond the horizon waits from its first day on; what is refused before that becomes an exception."""

@@ -45,8 +45,8 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesChange:
-    """`booking_id` is the occurrence that is named, none with ALL. The times of `request` are that one's, with ALL those of the
-    first of the series; the others move by as much on the depot's clock, and become as much longer or shorter."""
+    """`booking_id` is the occurrence that is named; with ALL it may be left out. The times of `request` are that one's, without
+    it those of the first of the series; the others move by as much on the depot's clock, and become as much longer or shorter."""
 
     scope: Scope
     request: ChangeRequest
@@ -177,8 +177,8 @@ class _Move:
 def _change_many(
     series: BookingSeries, rows: Sequence[Booking], change: SeriesChange, actor: Actor, now: datetime
 ) -> None:
-    named = _row(rows, change.booking_id) if change.scope == Scope.FOLLOWING else None
-    since = named.series_date if named is not None else None
+    named = _row(rows, change.booking_id) if change.booking_id is not None else None
+    since = named.series_date if named is not None and change.scope == Scope.FOLLOWING else None
     plan = SeriesPlan.of_series(series)
     first = named or next(iter(rows), None)
     move = _Move.of(change.request, first.period if first else plan.first.period, plan.zone)

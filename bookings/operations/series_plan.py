@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -26,12 +26,15 @@ from depots.periods import Period
 @dataclass(frozen=True, kw_only=True)
 class SeriesRequest:
     """`first` is the slot of the first day, which is one of the rule; what it asks for, all others ask for on theirs, at the same
-    local time. `exceptions` are local dates. The same `request_id` makes one series, however often it is sent."""
+    local time. `exceptions` are local dates. The same `request_id` makes one series, however often it is sent. `adopts` is a
+    booking that is there already and becomes the first day; `moved` are days at other times."""
 
     rrule: str
     first: SlotRequest
     exceptions: frozenset[date] = frozenset()
     request_id: str = ""
+    adopts: int | None = None
+    moved: Mapping[date, Period] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class SeriesPlan:
     exceptions: frozenset[date]
     shift: timedelta
     length: timedelta | None
+    adopts: int | None = None
+    moved: Mapping[date, Period] = field(default_factory=dict)
 
     @classmethod
     def of_request(cls, asked: SeriesRequest) -> SeriesPlan:
@@ -76,7 +81,7 @@ class SeriesPlan:
         period, zone = asked.first.period, asked.first.option.depot.zone
         rule = recurrence.read(asked.rrule, recurrence.local(period.starts_at, zone), zone)
         length = None if asked.first.ends_when_charged else period.duration
-        plan = cls(asked.first, rule, asked.exceptions, timedelta(), length)
+        plan = cls(asked.first, rule, asked.exceptions, timedelta(), length, asked.adopts, asked.moved)
         rule.without(plan.exceptions)
         return plan
 
@@ -106,9 +111,10 @@ class SeriesPlan:
 
     def period(self, day: date) -> Period:
         """Of one that ends when charged only the start counts."""
-        if (
-            day == self.rule.starts[0].date()
-        ):  # as it was asked: at this time the clock may show an hour twice
+        if day in self.moved:
+            return self.moved[day]
+        # The first is as it was asked: the clock may show its hour twice.
+        if day == self.rule.starts[0].date():
             return self.first.period
         local = datetime.combine(day, self.rule.starts[0].time()) + self.shift
         starts_at = recurrence.moment(local, self.zone)

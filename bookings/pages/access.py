@@ -18,6 +18,7 @@ from bookings.models import (
     Booking,
     BookingEvent,
     BookingRequest,
+    BookingSeries,
     BookingToken,
     ChargeDetailRecord,
     Closure,
@@ -91,6 +92,21 @@ def booking_rows() -> QuerySet[Booking]:
         billed_total=Subquery(total),
         billed_currency=Subquery(records.values("currency")[:1]),
     )
+
+
+def series_of(user: Person) -> QuerySet[BookingSeries]:
+    """The series of this person's fleets, the latest first."""
+    rows = BookingSeries.objects.filter(fleet__in=fleets_seen(user))
+    return rows.select_related("fleet", "option__depot__operator", "vehicle").order_by("-created_at", "-pk")
+
+
+def series(user: Person, series_id: int) -> BookingSeries:
+    return get_object_or_404(series_of(user), pk=series_id)
+
+
+def fleet_series(user: Person, series_id: int) -> BookingSeries:
+    """A series this person may change for its fleet."""
+    return get_object_or_404(series_of(user), pk=series_id, fleet__in=fleets_booked_for(user))
 
 
 def trips_of(user: Person) -> QuerySet[Trip]:

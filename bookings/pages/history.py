@@ -76,6 +76,7 @@ OTHERS = {
     "disputed": ("Its cost is disputed", "alert-triangle", "warning"),
     "dispute_accepted": ("The dispute was accepted", "circle-check", "success"),
     "dispute_rejected": ("The dispute was rejected", "ban", "danger"),
+    "repeated": ("Repeated: it is the first of a series", "refresh", "info"),
     "interrupted": ("Charging broke off", "plug-off", "danger"),
     "resumed": ("Charging goes on", "bolt", "success"),
     "power_limited": ("Less power than promised is to come", "bolt", "warning"),

@@ -44,6 +44,7 @@ from bookings.pages.partner_session import partner_session
 from bookings.pages.power_words import power_now
 from bookings.pages.price_parts import quoted_parts
 from bookings.pages.remote_charging import charging_there as charging_there_of
+from bookings.pages.series_rows import can_repeat
 from bookings.pages.vehicle_words import told_of_vehicle
 from bookings.pages.views import slots
 from bookings.pages.views.refusals import status_of
@@ -169,6 +170,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
             found.terms, found.period, found.depot, counted=deadline_period(found), now=now
         ),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
+        "can_repeat": is_dispatcher and can_repeat(found),
         "instead": instead_of(found, now=now) if is_dispatcher else None,
         "again": book_again(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,

@@ -27,6 +27,7 @@ from bookings.models import (
     AgreementProposal,
     Booking,
     BookingEvent,
+    BookingSeries,
     ChargeDetailRecord,
     Closure,
     Dispute,
@@ -116,6 +117,11 @@ READERS = {
     "trips": FLEET | {"rival", "keeper"},
     "trip": FLEET,
     "waitlist": FLEET | {"rival", "keeper"},
+    "series_list": FLEET | {"rival", "keeper"},
+    "series": FLEET,
+    "series_change": BOOKERS,
+    "series_cancellation": BOOKERS,
+    "repeat": BOOKERS,
     "many": BOOKERS | {"rival"},
     "bookings": FLEET | {"rival", "keeper"},
     "booking": FLEET | DEPOT,
@@ -213,6 +219,10 @@ WRITERS = {
     "waitlist": BOOKERS | {"rival"},
     "waitlist_acceptance": BOOKERS,
     "waitlist_leaving": BOOKERS,
+    "series_change": BOOKERS,
+    "series_cancellation": BOOKERS,
+    "repeat": BOOKERS,
+    "repeat_preview": BOOKERS,
     "many": BOOKERS | {"rival"},
     "many_rows": BOOKERS | {"rival"},
     "many_copy": BOOKERS | {"rival"},
@@ -408,9 +418,11 @@ def _build() -> World:
         fleet=ours, depot=depot, option=option_of(evse), vehicle=vehicles[0], starts_at=mine.starts_at, ends_at=mine.ends_at,
         waits_until=mine.starts_at, asked_at=NOW, asked_by_kind="dispatcher",
     )  # fmt: skip
+    series = _series(mine)
     arguments = {
         "entry_id": waiting.pk,
         "trip_id": trip.pk,
+        "series_id": series.pk,
         "proposal_id": proposal.pk, "rule_id": make_rule(agreement, "window").pk,
         "depot_rule_id": make_rule(depot, "window").pk,
         "root_id": root.pk, "api_token_id": make_api_token(organisation=ours, name="planner", now=NOW)[0].pk,
@@ -441,6 +453,14 @@ def _of_reconciliation(fleet: Organisation) -> dict[str, Any]:
     )
     accepted.save()
     return {"incoming_id": incoming.pk, "accepted_id": accepted.pk}
+
+
+def _series(like: Booking) -> BookingSeries:
+    first = operations.SlotRequest(
+        fleet=like.fleet, option=like.option, period=slot(10, 11, day=3), vehicle=like.vehicle
+    )
+    asked = operations.SeriesRequest(rrule="FREQ=DAILY;COUNT=2", first=first)
+    return operations.book_series(asked, actor=Actor.dispatcher("somebody@ours.example"), now=NOW)
 
 
 def _with_log(charger: Charger | None) -> ChargerUpload:

@@ -496,19 +496,20 @@ MAKING = {
     "trailer_add",
     "agreement_ask", "agreement_offer", "power_limit",
     "reserve_test", "home", "holds", "bookings", "many_rows", "vehicle_add", "token_add", "tariff_add", "tariff_preview",
-    "many_copy", "changed_price", "delay_outlook", "trips", "waitlist",
+    "many_copy", "changed_price", "delay_outlook", "trips", "waitlist", "repeat_preview",
     "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected", "api_token_add",
 }  # fmt: skip
 SIGNED = {"undo"}
 # Held to their versions where the rest of them is tested: test_records_pages.py, test_payment_terms_page.py,
 # test_reconciliation_pages.py, test_balance_pages.py, test_many_page.py, test_booked_trips.py,
-# test_waitlist_page.py, and of particulars tests/bookings/billing. Findings that are accepted name their facts.
+# test_waitlist_page.py, test_series_pages.py, and of particulars tests/bookings/billing. Findings that are accepted name their
+# facts.
 VERSIONED_ELSEWHERE = {
     "dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars", "incoming_invoice_change",
     "incoming_invoice_state", "acceptances", "record_booking", "balance_top_ups", "balance_pay_outs",
     "limit_there", "lift_limit_there", "show_limit_there", "unlock_there", "many", "trip_cancellation", "waitlist_acceptance",
-    "waitlist_leaving",
+    "waitlist_leaving", "repeat", "series_change", "series_cancellation",
 }  # fmt: skip
 # Done once, whoever asks again: what is missing is issued, what rests is reopened, what was not priced again is.
 ONCE = {"missing_records", "reopening", "price_checks", "api_token_revocation"}
@@ -614,6 +615,7 @@ def test_every_address_that_takes_a_form_is_known_here() -> None:
         "kept_id": 1,
         "trip_id": 1,
         "entry_id": 1,
+        "series_id": 1,
     }
     somebody = client_of(make_user(make_fleet()))
 
