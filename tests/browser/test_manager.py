@@ -13,6 +13,8 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from bookings import operations
 from bookings.models import Booking
+from bookings.operations.closure_acts import Choice
+from bookings.operations.closure_plan import Outage, Outcome
 from depots.models import ChargingSession, Evse, Membership
 from depots.operations import report_status
 from depots.operations.meter_readings import add_readings
@@ -358,7 +360,8 @@ def test_an_evse_is_closed_after_a_look_at_what_stands_in_it(yard: Yard, opened:
     page = opened(yard.manager, yard.board)
 
     page.get_by_role("link", name="Close an EVSE").click()
-    page.get_by_label("EVSE", exact=True).select_option(yard.evses[0].uid)
+    boxes = [page.get_by_role("checkbox", name=evse.uid) for evse in yard.evses]
+    boxes[0].check()
     page.get_by_label("From").fill(f"{tomorrow(9):%Y-%m-%dT%H:%M}")
     page.get_by_label("To").fill(f"{tomorrow(13):%Y-%m-%dT%H:%M}")
     page.get_by_role("button", name="See what stands in it").click()
@@ -370,14 +373,19 @@ def test_an_evse_is_closed_after_a_look_at_what_stands_in_it(yard: Yard, opened:
     does_it = page.get_by_role("button", name="Close and do this")
 
     page.get_by_text("Another time or EVSE").click()
-    page.get_by_label("EVSE", exact=True).select_option(yard.evses[2].uid)
+    boxes[2].check()
     expect(does_it).to_be_disabled()  # what it would do was told for another EVSE
-    page.get_by_label("EVSE", exact=True).select_option(yard.evses[0].uid)
+    boxes[2].uncheck()
     does_it.click()
 
-    expect(page.locator("tr[data-closure]")).to_contain_text(yard.evses[0].uid)
+    step = page.locator(f"#closure-act tr[data-booking='{booking.pk}']")
+    expect(step).to_contain_text(f"{yard.evses[0].uid} → {yard.evses[1].uid}")
     booking.refresh_from_db()
     assert booking.evse_id == yard.evses[1].pk
+    page.get_by_role("button", name="Take it back").click()
+    expect(step).to_contain_text("As it was")
+    booking.refresh_from_db()
+    assert booking.evse_id == yard.evses[0].pk
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -386,14 +394,14 @@ def test_the_manager_s_pages_are_accessible_and_fit(opened: Callable[..., Page],
     booking = yard.book(yard.evses[0], 10)
     operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=timezone.now())
     yard.book(yard.evses[1], 11)
-    closure = operations.close_evse(
-        evse=yard.evses[0],
-        period=Period(tomorrow(9), tomorrow(12)),
-        reason="Cable",
-        actor=MANAGER,
-        now=timezone.now(),
-    )
-    code = yard.depot.code
+    span, now, code = Period(tomorrow(9), tomorrow(12)), timezone.now(), yard.depot.code
+    where = Outage(yard.depot, frozenset({yard.evses[0].pk}), span)
+    stays = {booking.pk: Choice(Outcome.STAYS)}
+    act = operations.close_evses(outage=where, reason="Cable", choices=stays, actor=MANAGER, now=now)
+    closure = act.closures.get()
+    offer = operations.CounterOffer(period=Period(tomorrow(14), tomorrow(15)))
+    operations.offer_instead(booking_id=booking.pk, offer=offer, actor=MANAGER, now=now)
+    asked = f"?evse={yard.evses[0].uid}&starts_at={tomorrow(9):%Y-%m-%dT%H:%M}&ends_at={tomorrow(13):%Y-%m-%dT%H:%M}"
     page = opened(yard.manager, yard.board, width=width)
     for path in [
         yard.board,
@@ -402,6 +410,9 @@ def test_the_manager_s_pages_are_accessible_and_fit(opened: Callable[..., Page],
         f"/depots/{code}/closures/",
         f"/depots/{code}/closures/{closure.pk}/",
         f"/depots/{code}/closures/new/",
+        f"/depots/{code}/closures/new/{asked}",
+        f"/depots/{code}/closures/acts/{act.pk}/",
+        f"/requests/{booking.pk}/offer/",
         f"/depots/{code}/",
         f"/depots/{code}/chargers/CP-1/",
     ]:
