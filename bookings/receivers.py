@@ -12,6 +12,7 @@ from bookings.actors import Actor
 from bookings.billing import payment_use, settlement
 from bookings.core import power_marks
 from bookings.models import (
+    AgreementProposal,
     Booking,
     BookingEvent,
     BookingPayment,
@@ -28,6 +29,7 @@ from bookings.models import (
 from bookings.notifications import business_news
 from bookings.payments.prepaid import Account
 from bookings.signals import (
+    agreement_moved,
     balance_raised,
     billing_due,
     booking_changed,
@@ -51,7 +53,7 @@ from depots import operations as depot_operations
 from depots import signals as depots
 from depots.commissioning import take_settings_answer
 from depots.gate import Authorization
-from depots.models import Charger, ChargerCommand, ChargingSession, Evse
+from depots.models import Agreement, Charger, ChargerCommand, ChargingSession, Evse
 from depots.operations.security_raise import take_raise_answer
 
 START_ANSWERED = timedelta(seconds=0.5)
@@ -242,6 +244,13 @@ def on_reminder_due(reminder: Reminder, at: datetime, **_: Any) -> None:
     from bookings.tasks import send_reminder
 
     send_reminder.send(reminder.pk)
+
+
+@receiver(agreement_moved)
+def on_agreement_moved(
+    kind: str, about: Agreement | AgreementProposal, actor: Actor, at: datetime, **_: Any
+) -> None:
+    business_news.tell_of_agreement(kind, about, actor=actor, at=at)
 
 
 @receiver(closures_changed)

@@ -23,6 +23,9 @@ partner_asked = Signal()
 partner_commanded = Signal()
 # depot_id: int, evse_ids: list[int], at. A closure appeared or went.
 closures_changed = Signal()
+# kind: str of notifications.kinds, about: AgreementProposal | Agreement, actor, at. An agreement was asked for, offered, answered
+# or ended.
+agreement_moved = Signal()
 # invoices: list[Invoice], at. They were issued; credit notes among them.
 invoices_issued = Signal()
 # billing: ScheduledBilling, at. A month is to be billed.

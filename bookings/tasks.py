@@ -13,8 +13,9 @@ from bookings.billing import billing_schedule, delivery, payment_use, provider_c
 from bookings.billing.reconciliation.price_checks import check_prices
 from bookings.errors import BookingError
 from bookings.models import Booking, ChargeDetailRecord
-from bookings.notifications import mails
+from bookings.notifications import feed, inbox, mails
 from bookings.payments.prepaid import Account
+from bookings.webhooks import deliveries as webhooks
 from depots.operations.gazetteer import load_gazetteer
 
 
@@ -86,3 +87,10 @@ def extend_series(series_id: int) -> None:
 def follow_eta(vehicle_id: int) -> None:
     """By what was told last, which may be later than what queued it."""
     operations.follow_eta(vehicle_id=vehicle_id, now=timezone.now())
+
+
+@dramatiq.actor(max_retries=5, time_limit=3_600_000)
+def forget_old_news() -> None:
+    """Once a day, what people and systems were told long ago, in batches."""
+    for forget_old in (webhooks.forget_old, feed.forget_old, inbox.forget_old, mails.forget_old):
+        forget_old(now=timezone.now())

@@ -4,25 +4,26 @@ from datetime import UTC, datetime, time, timedelta
 
 from axes.models import AccessAttempt
 from django.contrib.sessions.models import Session
+from django.db import transaction
 
 # Long after the lock-out they serve has ended.
 ATTEMPTS_KEPT = timedelta(days=1)
 
 
 def keep_house_if_ours(now: datetime) -> bool:
-    """Clear sessions that ran out and tries to sign in that count no more; True when this worker's turn was today's."""
+    """Clear sessions that ran out and tries to sign in that count no more, and have a job clear what people and systems were told
+    long ago; True when this worker's turn was today's."""
     from bookings.models import SchedulerTick
-    from bookings.notifications import feed, inbox, mails
-    from bookings.webhooks import deliveries
+    from bookings.tasks import forget_old_news
 
     today = datetime.combine(now.astimezone(UTC).date(), time(), tzinfo=UTC)
     SchedulerTick.objects.bulk_create(
         [SchedulerTick(name="housekeeping", at=today - timedelta(days=1))], ignore_conflicts=True
     )
-    if not SchedulerTick.objects.filter(name="housekeeping", at__lt=today).update(at=today):
-        return False
+    with transaction.atomic():
+        if not SchedulerTick.objects.filter(name="housekeeping", at__lt=today).update(at=today):
+            return False
+        forget_old_news.send()
     Session.objects.filter(expire_date__lte=now).delete()
     AccessAttempt.objects.filter(attempt_time__lte=now - ATTEMPTS_KEPT).delete()
-    for forget_old in (feed.forget_old, deliveries.forget_old, inbox.forget_old, mails.forget_old):
-        forget_old(now=now)
     return True

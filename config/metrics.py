@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from bookings.models import UntoldEvent
 from depots.models import Charger
 from roaming.console import partner_gauges
 from roaming.models import Delivery
@@ -67,7 +68,7 @@ class Waiting(Collector):
 
     def collect(self) -> Iterable[Metric]:
         try:
-            return [_jobs(), _deliveries(), _chargers(), *_partners()]
+            return [_jobs(), _untold(), _deliveries(), _chargers(), *_partners()]
         except DatabaseError:
             logger.warning("the database's gauges are missing", exc_info=True)
             return []
@@ -128,6 +129,13 @@ def _jobs() -> Metric:
     for state in ("queued", "consumed", "rejected"):
         family.add_metric([state], counts.get(state, 0))
     return family
+
+
+def _untold() -> Metric:
+    count = UntoldEvent.objects.count()
+    return GaugeMetricFamily(
+        "berth_untold_events", "Events that could not be told to anybody and were set aside.", count
+    )
 
 
 def _deliveries() -> Metric:

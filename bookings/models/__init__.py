@@ -50,6 +50,7 @@ from bookings.models.telling import (
     OutgoingMail,
     Reader,
     TellingCursor,
+    UntoldEvent,
     Webhook,
     WebhookDelivery,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "Token",
     "Trailer",
     "Trip",
+    "UntoldEvent",
     "Vehicle",
     "VehicleState",
     "WaitlistEntry",

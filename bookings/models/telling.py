@@ -55,6 +55,21 @@ class Occurrence(models.Model):
         return f"{self.kind or self.feed_type} for {self.organisation_id}"
 
 
+class UntoldEvent(models.Model):
+    """Something that could not be told, with all that came before and after it told: an event, or the content of an occurrence.
+    For whoever runs the installation (metric `berth_untold_events`); nobody is told of it any more."""
+
+    event = models.ForeignKey(
+        BookingEvent, models.CASCADE, related_name="+", null=True, blank=True, db_index=False
+    )
+    occurrence = models.JSONField(null=True, blank=True)
+    error = models.CharField(max_length=300)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.event_id or 'occurrence'}: {self.error}"
+
+
 class FeedEvent(models.Model):
     """What an organisation's own systems are told, in the order of ids, which one writer at a time gives. `content` is the
     Booking of the JSON API as this organisation may see it, as it was rendered when it was told."""
@@ -176,7 +191,7 @@ class InboxMessage(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["user", "id"], name="inbox_of_user"),
+            models.Index(fields=["user", "-at", "-id"], name="inbox_of_user_by_time"),
             models.Index(fields=["user"], name="inbox_unread", condition=Q(read_at__isnull=True)),
             models.Index(fields=["at"], name="inbox_by_age"),
         ]

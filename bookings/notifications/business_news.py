@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from bookings.models import Booking, BookingSeries, Closure, Invoice, Trip, WaitlistEntry
+from bookings.actors import Actor
+from bookings.models import AgreementProposal, Booking, BookingSeries, Closure, Invoice, Trip, WaitlistEntry
+from bookings.notifications.kinds import DEPOT, KINDS
 from bookings.notifications.occurrences import leave_word, offer_from_waitlist
 from bookings.notifications.resolving import params_of
 from bookings.notifications.waitlist_object import waitlist_object
 from bookings.operations import OccurrenceOutcome
+from depots.models import Agreement
 from depots.periods import spanning, utc_text
 
 
@@ -25,6 +28,20 @@ def tell_of_invoices(invoices: Sequence[Invoice], *, at: datetime) -> None:
         leave_word(
             "invoice_issued", invoice.customer_id, params=params, link=f"/invoices/{invoice.pk}/", at=at
         )
+
+
+def tell_of_agreement(kind: str, about: Agreement | AgreementProposal, *, actor: Actor, at: datetime) -> None:
+    """The other side of an agreement that was asked for, offered, answered or ended; one with everybody has none."""
+    guest, operator = about.guest, about.depot.operator
+    told = operator if KINDS[kind].side == DEPOT else guest
+    if guest is None or told is None or told.is_partner:
+        return
+    params = {"operator": operator.name, "depot": about.depot.name, "fleet": guest.name}
+    if isinstance(about, AgreementProposal):
+        params["reason"] = about.answer or about.message
+    path = "agreements/proposals" if isinstance(about, AgreementProposal) else "agreements"
+    name = actor.name if actor.is_person else ""
+    leave_word(kind, told, params=params, link=f"/{path}/{about.pk}/", actor_name=name, at=at)
 
 
 def tell_of_closures(evse_ids: Sequence[int], *, at: datetime) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.db.models import QuerySet
 
+from bookings.core.forgetting import delete_in_batches
 from bookings.models import Booking, BookingEvent, FeedEvent, Occurrence
 from bookings.notifications.booking_object import booking_object
 from depots.models import Organisation
@@ -80,7 +81,7 @@ def events_of(organisation: Organisation, *, after: int = 0) -> QuerySet[FeedEve
 
 
 def forget_old(*, now: datetime) -> None:
-    FeedEvent.objects.filter(at__lte=now - EVENTS_KEPT).delete()
+    delete_in_batches(FeedEvent.objects.filter(at__lte=now - EVENTS_KEPT))
 
 
 class _Later:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, QuerySet
 
+from bookings.core.forgetting import delete_in_batches
 from bookings.models import InboxMessage
 from bookings.notifications.recipients import Told
 from depots.models import User
@@ -22,7 +23,7 @@ def deliver(told: Sequence[Told], *, now: datetime) -> None:
         InboxMessage(
             user_id=one.user_id, kind=one.news.kind, params=one.news.params, link=one.news.link, at=one.news.at
         )
-        for one in told
+        for one in sorted(told, key=lambda one: one.news.at)
         if one.inbox
     ]  # fmt: skip
     InboxMessage.objects.bulk_create(messages)
@@ -43,7 +44,7 @@ def audience(user_id: int) -> str:
 
 def messages_of(user: User) -> QuerySet[InboxMessage]:
     """The newest first."""
-    return InboxMessage.objects.filter(user=user).order_by("-id")
+    return InboxMessage.objects.filter(user=user).order_by("-at", "-id")
 
 
 def unread(user_ids: set[int]) -> dict[int, int]:
@@ -62,4 +63,4 @@ def mark_read(*, user: User, ids: Sequence[int] | None = None, now: datetime) ->
 
 
 def forget_old(*, now: datetime) -> None:
-    InboxMessage.objects.filter(at__lte=now - MESSAGES_KEPT).delete()
+    delete_in_batches(InboxMessage.objects.filter(at__lte=now - MESSAGES_KEPT))

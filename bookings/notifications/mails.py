@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
 
+from bookings.core.forgetting import delete_in_batches
 from bookings.models import Booking, BookingStatus, OutgoingMail, Reader
 from bookings.notifications import calendar_file, wording
 from bookings.notifications.kinds import KINDS
@@ -124,7 +125,7 @@ def language_of(mail: OutgoingMail) -> str:
 
 
 def forget_old(*, now: datetime) -> None:
-    OutgoingMail.objects.filter(due_at__lte=now - MAILS_KEPT).delete()
+    delete_in_batches(OutgoingMail.objects.filter(due_at__lte=now - MAILS_KEPT))
 
 
 def _failed(mail: OutgoingMail, error: str, *, now: datetime) -> None:

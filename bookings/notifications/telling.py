@@ -8,13 +8,18 @@ for a lock. What is told is written with the cursor: killed anywhere, it is told
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
-from bookings.models import BookingEvent, Occurrence, TellingCursor
+from bookings.models import BookingEvent, Occurrence, TellingCursor, UntoldEvent
 from bookings.notifications import expansion
+
+logger = logging.getLogger(__name__)
+Told = BookingEvent | Occurrence
 
 AT_ONCE = 500
 
@@ -98,7 +103,7 @@ def tell_some(*, now: datetime, at_once: int = AT_ONCE) -> int | None:
         window = _window(cursor)
         ids = _ids(window, at_once)
         if ids:
-            expansion.tell(_events(ids), now=now)
+            _tell(_events(ids), expansion.tell, now)
         if ids or cursor.to_xid is not None:
             _advance(cursor, window, ids, is_over=len(ids) < at_once)
         return len(ids)
@@ -148,8 +153,47 @@ def _tell_occurrences(*, now: datetime, at_once: int) -> None:
     """They need no cursor: what is seen is committed, and is gone with what it became."""
     found = list(Occurrence.objects.order_by("pk")[:at_once])
     if found:
-        expansion.tell_occurrences(found, now=now)
+        _tell(found, expansion.tell_occurrences, now)
         Occurrence.objects.filter(pk__in=[occurrence.pk for occurrence in found]).delete()
+
+
+def _tell(found: Sequence[Told], tell: Callable[..., None], now: datetime) -> None:
+    """Tell them in order. One that cannot be told, beside others that can, holds up no other: it is set aside and said aloud.
+    Where nothing can be told it is no fault of theirs, and all is told again."""
+    faults = _untold(found, tell, now)
+    if faults and len(faults) == len(found):
+        raise faults[-1][1]
+    for one, fault in faults:
+        _set_aside(one, fault, now)
+
+
+def _untold(found: Sequence[Told], tell: Callable[..., None], now: datetime) -> list[tuple[Told, Exception]]:
+    """Those that could not be told, found by halves; what fails with the database is raised."""
+    try:
+        with transaction.atomic():
+            tell(found, now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as fault:
+        if len(found) == 1:
+            return [(found[0], fault)]
+        half = len(found) // 2
+        return [*_untold(found[:half], tell, now), *_untold(found[half:], tell, now)]
+    return []
+
+
+def _set_aside(one: BookingEvent | Occurrence, fault: Exception, now: datetime) -> None:
+    logger.error("An event cannot be told and is set aside", exc_info=fault, extra={"event": one.pk})
+    if isinstance(one, BookingEvent):
+        UntoldEvent.objects.create(event=one, error=repr(fault)[:300], at=now)
+    else:
+        content = {
+            "kind": one.kind,
+            "type": one.feed_type,
+            "organisation": one.organisation_id,
+            "params": one.params,
+        }
+        UntoldEvent.objects.create(occurrence=content, error=repr(fault)[:300], at=now)
 
 
 def _number(statement: str) -> int:

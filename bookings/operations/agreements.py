@@ -15,6 +15,7 @@ from bookings.errors import ChangedMeanwhile, InThePast, OpenAlready, ProposalAn
 from bookings.models import AgreementProposal
 from bookings.operations.open_depot import CreditLimit, open_depot
 from bookings.rules.content_version import version_of
+from bookings.signals import agreement_moved
 from depots.models import Agreement, Depot, Organisation
 
 Side, State = AgreementProposal.Side, AgreementProposal.State
@@ -68,6 +69,8 @@ def accept_proposal(
             now=now,
         )
         _close(proposal, State.ACCEPTED, "", actor, now)
+        if proposal.is_asked:
+            _tell("agreement_accepted", proposal, actor, now)
     return agreement
 
 
@@ -77,6 +80,8 @@ def decline_proposal(
     """The other side's no. Raises ProposalAnswered or ChangedMeanwhile."""
     with _answered(proposal_id, seen_version) as proposal:
         _close(proposal, State.DECLINED, reason, actor, now)
+        if proposal.is_asked:
+            _tell("agreement_declined", proposal, actor, now)
     return proposal
 
 
@@ -122,10 +127,12 @@ def _propose(
         is_open = Agreement.objects.in_force(now).admitting([guest.pk]).filter(depot=depot).exists()
         if is_open or guest.pk == depot.operator_id:
             raise OpenAlready(f"{depot} is open to {guest} already.")
-        return AgreementProposal.objects.create(
+        proposal = AgreementProposal.objects.create(
             depot=depot, guest=guest, made_by_side=side, message=message.strip()[:300], ends_at=ends_at, made_at=now,
             **actor.columns("made_by"),
         )  # fmt: skip
+        _tell("agreement_asked" if side == Side.GUEST else "agreement_invited", proposal, actor, now)
+        return proposal
 
 
 @contextmanager
@@ -148,3 +155,7 @@ def _close(proposal: AgreementProposal, state: str, answer: str, actor: Actor, n
     for name, value in actor.columns("answered_by").items():
         setattr(proposal, name, value)
     proposal.save(update_fields=["state", "answer", "answered_at", "answered_by_kind", "answered_by_name"])
+
+
+def _tell(kind: str, proposal: AgreementProposal, actor: Actor, now: datetime) -> None:
+    agreement_moved.send(sender=AgreementProposal, kind=kind, about=proposal, actor=actor, at=now)

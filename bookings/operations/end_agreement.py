@@ -17,6 +17,7 @@ from bookings.operations.cancel import write_off
 from bookings.operations.undo import book_anew
 from bookings.rules import content_version
 from bookings.rules.permissions import CANCELLABLE
+from bookings.signals import agreement_moved
 from depots.models import Agreement, Evse
 
 Kind = AgreementEvent.Kind
@@ -103,6 +104,7 @@ def end_agreement(
             "cancelled": chosen,
         }
         _set_end(agreement, wanted, Kind.ENDED, detail, actor, now)
+        agreement_moved.send(sender=Agreement, kind="agreement_ended", about=agreement, actor=actor, at=now)
     return Ending(
         agreement,
         cancelled=[booking for booking in found if booking.pk in chosen],

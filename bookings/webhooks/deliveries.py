@@ -1,7 +1,7 @@
 """What webhooks have not got yet: taken under a lease, in order for each booking, and settled by what was answered.
 
-A webhook that fails often is tried with its oldest delivery alone, with growing pauses; one that answers again gets at once
-what waits. Locks: webhooks by key, then deliveries by key; claiming leaves out what is locked.
+A webhook that fails often is tried with its oldest delivery alone, with growing pauses, beside the first retry of each; one
+that answers again gets at once what waits. Locks: webhooks by key, then deliveries by key; claiming leaves out what is locked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from bookings.core.forgetting import delete_in_batches
 from bookings.models import Webhook, WebhookDelivery
 from bookings.notifications.occurrences import leave_word
 from depots.periods import utc_text
@@ -23,39 +24,55 @@ TRIED_FOR = timedelta(days=3)
 # After so many failures in a row one delivery at a time is tried.
 CIRCUIT_OPENS_AT = 4
 IN_FLIGHT_PER_WEBHOOK = 4
+# The attempt that follows within 45 seconds of the first, whatever else fails.
+FIRST_RETRY = 2
 LOG_KEPT = timedelta(days=30)
 GONE = 410
 TEST = "webhook.test"
 
-# Of each webhook the first deliveries in the order of their numbers, of each booking its first; of one that fails a single one.
-_CLAIM = """
+# What is due of a webhook `open`, of each booking its first; so many as are not under way already.
+_DUE = """
+    SELECT d.id FROM bookings_webhookdelivery d
+    WHERE d.webhook_id = open.id AND d.state = 'waiting' AND d.next_try_at <= %(now)s
+      AND (d.leased_until IS NULL OR d.leased_until <= %(now)s)
+      AND (d.booking_id IS NULL OR NOT EXISTS (
+          SELECT FROM bookings_webhookdelivery earlier
+          WHERE earlier.webhook_id = d.webhook_id AND earlier.booking_id = d.booking_id
+            AND earlier.state = 'waiting' AND earlier.id < d.id
+      ))
+      AND {which}
+    ORDER BY d.id
+    LIMIT greatest(0, {most} - (
+        SELECT count(*) FROM bookings_webhookdelivery b
+        WHERE b.webhook_id = open.id AND b.state = 'waiting' AND b.leased_until > %(now)s
+    ))
+"""
+_NEXT = _DUE.format(which="true", most="CASE WHEN open.failures >= %(opens_at)s THEN 1 ELSE %(each)s END")
+_FIRST_RETRIES = _DUE.format(which="d.attempts = 1", most="%(each)s")
+# Of each webhook the first deliveries in the order of their numbers; of one that fails often a single one when it is asked again,
+# and what was refused once, whose first retry is promised whatever else fails.
+_CLAIM = f"""
 WITH open AS (
     SELECT id, failures FROM bookings_webhook
     WHERE state = 'active' AND (retry_at IS NULL OR retry_at <= %(now)s)
+), failing AS (
+    SELECT id FROM bookings_webhook WHERE state = 'active' AND retry_at > %(now)s
 ), chosen AS (
-    SELECT picked.id FROM open CROSS JOIN LATERAL (
-        SELECT d.id FROM bookings_webhookdelivery d
-        WHERE d.webhook_id = open.id AND d.state = 'waiting' AND d.next_try_at <= %(now)s
-          AND (d.leased_until IS NULL OR d.leased_until <= %(now)s)
-          AND (d.booking_id IS NULL OR NOT EXISTS (
-              SELECT FROM bookings_webhookdelivery earlier
-              WHERE earlier.webhook_id = d.webhook_id AND earlier.booking_id = d.booking_id
-                AND earlier.state = 'waiting' AND earlier.id < d.id
-          ))
-        ORDER BY d.id
-        LIMIT greatest(0, CASE WHEN open.failures >= %(opens_at)s THEN 1 ELSE %(each)s END - (
-            SELECT count(*) FROM bookings_webhookdelivery b
-            WHERE b.webhook_id = open.id AND b.state = 'waiting' AND b.leased_until > %(now)s
-        ))
-    ) picked
-    ORDER BY picked.id LIMIT %(most)s
+    SELECT id FROM (
+        SELECT picked.id FROM open CROSS JOIN LATERAL ({_NEXT}) picked
+        UNION
+        SELECT picked.id FROM (
+            SELECT id FROM open WHERE failures >= %(opens_at)s UNION ALL SELECT id FROM failing
+        ) open CROSS JOIN LATERAL ({_FIRST_RETRIES}) picked
+    ) due
+    ORDER BY id LIMIT %(most)s
 ), locked AS (
     SELECT id FROM bookings_webhookdelivery
     WHERE id IN (SELECT id FROM chosen) AND state = 'waiting' AND (leased_until IS NULL OR leased_until <= %(now)s)
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE bookings_webhookdelivery SET leased_until = %(until)s WHERE id IN (SELECT id FROM locked) RETURNING id
-"""
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True)
@@ -104,7 +121,10 @@ def settle(claimed: Claim, outcome: Outcome, *, now: datetime) -> None:
     """Write down what came of it, and what that says of its webhook; nothing where the lease has become somebody else's."""
     with transaction.atomic():
         rows = WebhookDelivery.objects.filter(pk=claimed.delivery_id)
-        webhook = Webhook.objects.select_for_update(no_key=True).filter(deliveries__in=rows).first()
+        # The webhook's row alone, before its delivery's: who takes a webhook away locks it first, too.
+        webhook = (
+            Webhook.objects.select_for_update(no_key=True, of=("self",)).filter(deliveries__in=rows).first()
+        )
         delivery = rows.select_for_update(no_key=True).filter(leased_until=claimed.leased_until).first()
         if webhook is None or delivery is None:
             return
@@ -122,7 +142,7 @@ def pause_after(failures: int) -> timedelta:
 
 
 def forget_old(*, now: datetime) -> None:
-    WebhookDelivery.objects.filter(created_at__lte=now - LOG_KEPT).delete()
+    delete_in_batches(WebhookDelivery.objects.filter(created_at__lte=now - LOG_KEPT))
 
 
 def give_up_overdue(*, now: datetime) -> None:
@@ -160,10 +180,12 @@ def _taken(webhook: Webhook, delivery: WebhookDelivery, now: datetime) -> None:
 
 
 def _failed(webhook: Webhook, delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:
-    webhook.failures += 1
     webhook.failing_since = webhook.failing_since or now
     delivery.next_try_at = now + pause_after(delivery.attempts)
-    if webhook.failures >= CIRCUIT_OPENS_AT:
+    is_promised = webhook.failures >= CIRCUIT_OPENS_AT and delivery.attempts == FIRST_RETRY
+    if not is_promised:  # what is tried beside the circuit says nothing new of it
+        webhook.failures += 1
+    if not is_promised and webhook.failures >= CIRCUIT_OPENS_AT:
         webhook.retry_at = now + pause_after(webhook.failures - CIRCUIT_OPENS_AT + 1)
     is_test = delivery.event_id is None
     if is_test or now - delivery.created_at >= TRIED_FOR:

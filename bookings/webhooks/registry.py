@@ -106,8 +106,10 @@ def resend(*, delivery: WebhookDelivery, now: datetime) -> None:
 
 
 def remove(*, webhook_id: int) -> None:
-    """With its log."""
-    Webhook.objects.filter(pk=webhook_id).delete()
+    """With its log. Its row is locked before its deliveries', as by who settles one."""
+    with transaction.atomic():
+        for found in Webhook.objects.select_for_update().filter(pk=webhook_id):
+            found.delete()
 
 
 def rotate_webhook_secrets() -> int:

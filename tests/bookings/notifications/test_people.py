@@ -16,12 +16,16 @@ from bookings.models import (
     Enforcement,
     InboxMessage,
     NotificationChoice,
+    Occurrence,
     OutgoingMail,
     Reader,
 )
 from bookings.notifications import expansion, feed, inbox, kinds, mails, resolving, wording
 from bookings.notifications.occurrences import leave_word
 from bookings.notifications.texts import LANGUAGES
+from bookings.operations.agreements import accept_proposal, ask_for_access, decline_proposal, offer_access
+from bookings.operations.end_agreement import end_agreement
+from bookings.rules.content_version import version_of
 from bookings.signals import invoices_issued
 from depots.models import Membership
 from tests.factories import (
@@ -29,6 +33,7 @@ from tests.factories import (
     MANAGER,
     NOW,
     book_slot,
+    make_depot,
     make_evse,
     make_fleet,
     make_operator,
@@ -331,3 +336,27 @@ def test_an_invoice_is_told_to_its_customers_accountants():
         f"/invoices/{invoice.pk}/",
     )
     assert invoice.number in wording.sentence(told.kind, told.params, "de").title
+
+
+def test_an_agreements_other_side_is_told_of_every_step():
+    depot, guest, other = make_depot(open_to_all=False), make_fleet(), make_fleet()
+    asked = ask_for_access(depot=depot, guest=guest, actor=DISPATCHER, now=NOW)
+    agreement = accept_proposal(
+        proposal_id=asked.pk, seen_version=version_of(asked), actor=MANAGER, now=NOW + timedelta(seconds=1)
+    )
+    refused = ask_for_access(depot=depot, guest=other, actor=DISPATCHER, now=NOW)
+    decline_proposal(
+        proposal_id=refused.pk, reason="Full", seen_version=version_of(refused), actor=MANAGER, now=NOW
+    )
+    offer_access(depot=depot, guest=other, message="Come", actor=MANAGER, now=NOW)
+    end_agreement(agreement_id=agreement.pk, actor=MANAGER, now=NOW + timedelta(seconds=2))
+
+    told = Occurrence.objects.order_by("pk").values_list("kind", "organisation", "params__reason")
+    assert list(told) == [
+        ("agreement_asked", depot.operator_id, ""),
+        ("agreement_accepted", guest.pk, ""),
+        ("agreement_asked", depot.operator_id, ""),
+        ("agreement_declined", other.pk, "Full"),
+        ("agreement_invited", other.pk, "Come"),
+        ("agreement_ended", guest.pk, None),
+    ]

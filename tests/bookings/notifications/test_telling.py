@@ -6,12 +6,23 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from bookings import operations
-from bookings.models import BookingEvent, FeedEvent, OutgoingMail, TellingCursor
-from bookings.notifications import expansion, telling
-from tests.factories import DISPATCHER, NOW, book_slot, make_evse, make_user, make_vehicle, option_of, slot
+from bookings.core.forgetting import delete_in_batches
+from bookings.models import BookingEvent, FeedEvent, InboxMessage, OutgoingMail, TellingCursor, UntoldEvent
+from bookings.notifications import expansion, inbox, telling
+from tests.factories import (
+    DISPATCHER,
+    NOW,
+    book_slot,
+    make_evse,
+    make_fleet,
+    make_user,
+    make_vehicle,
+    option_of,
+    slot,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SOON = NOW + timedelta(seconds=1)
@@ -228,3 +239,62 @@ def test_a_batch_takes_as_many_statements_however_many_events(django_assert_max_
 
     assert FeedEvent.objects.count() == 24
     assert BookingEvent.objects.count() == 12
+
+
+def _refuses(monkeypatch, bad, fault):
+    """Telling that fails with any batch in which there is an event of this booking."""
+    tell = expansion.tell
+
+    def failing(events, *, now):
+        if any(event.booking_id == bad.pk for event in events):
+            raise fault
+        tell(events, now=now)
+
+    monkeypatch.setattr(telling.expansion, "tell", failing)
+
+
+def test_one_event_that_cannot_be_told_is_set_aside_and_holds_up_no_other(monkeypatch):
+    evse = make_evse()
+    first, bad, last = (booked(evse, period=slot(hour, hour + 1)) for hour in (10, 12, 14))
+    _refuses(monkeypatch, bad, ValueError("unreadable"))
+
+    telling.tell_all(now=SOON)
+    telling.tell_all(now=SOON)
+
+    assert list(dict.fromkeys(pk for pk, _ in told())) == [first.pk, last.pk]
+    [aside] = UntoldEvent.objects.all()
+    assert (aside.event.booking_id, aside.error) == (bad.pk, "ValueError('unreadable')")
+
+
+@pytest.mark.parametrize("fault", [OperationalError("gone"), ImportError("half an installation")])
+def test_where_nothing_can_be_told_no_event_is_at_fault(monkeypatch, fault):
+    booking = booked()
+    _refuses(monkeypatch, booking, fault)
+
+    with pytest.raises(type(fault)):
+        telling.tell_all(now=SOON)
+    monkeypatch.undo()
+
+    assert not UntoldEvent.objects.exists()
+    assert telling.tell_all(now=SOON) == 1
+
+
+def test_what_is_old_is_forgotten_in_batches():
+    organisation = make_fleet()
+    rows = [
+        FeedEvent(organisation=organisation, type="booking.changed", content={}, at=NOW) for _ in range(5)
+    ]
+    FeedEvent.objects.bulk_create(rows)
+
+    assert delete_in_batches(FeedEvent.objects.filter(at__lte=NOW), at_once=2) == 5
+
+    assert not FeedEvent.objects.exists()
+
+
+def test_an_inbox_is_in_the_order_in_which_things_happened():
+    user = make_user(make_fleet())
+    for minutes in (5, 1, 3):
+        at = NOW + timedelta(minutes=minutes)
+        InboxMessage.objects.create(user=user, kind="granted", at=at)
+
+    assert [message.at.minute for message in inbox.messages_of(user)] == [5, 3, 1]

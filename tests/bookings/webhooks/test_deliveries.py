@@ -6,6 +6,8 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from standardwebhooks import Webhook as Verifier
 
 from bookings.models import FeedEvent, Occurrence, Webhook, WebhookDelivery
@@ -105,12 +107,47 @@ def test_one_that_fails_often_is_tried_with_one_delivery_and_gets_all_when_it_an
 
     assert answer_all(NO, NOW) == 4
     assert claims(after(5)) == []
-    [probe] = claims(after(25))
-    assert probe.delivery_id == rows[0].pk
-    assert claims(after(25)) == []
-    deliveries.settle(probe, YES, now=after(26))
+    assert answer_all(NO, after(25)) == 4  # the first retry of each
+    [probe] = claims(after(26))
+    assert probe.delivery_id == rows[4].pk
+    assert claims(after(26)) == []
+    deliveries.settle(probe, YES, now=after(27))
 
-    assert [claim.delivery_id for claim in claims(after(26))] == [row.pk for row in rows[1:5]]
+    assert [claim.delivery_id for claim in claims(after(27))] == [row.pk for row in rows[:4]]
+
+
+def test_the_first_retry_of_each_comes_within_45_seconds_however_many_fail_together():
+    rows = owed(webhook(), *range(12))
+    tried: dict[int, list[int]] = {row.pk: [] for row in rows}
+
+    for second in range(0, 400, 5):
+        for claim in claims(after(second)):
+            tried[claim.delivery_id].append(second)
+            deliveries.settle(claim, NO, now=after(second))
+
+    again = [times[1] - times[0] for times in tried.values() if times and times[0] < 300]
+    assert len(again) >= 5
+    assert max(again) <= 45
+    # The circuit still spares the endpoint: no storm.
+    assert sum(len(times) for times in tried.values()) <= 40
+
+
+def test_a_webhook_is_locked_before_its_deliveries_by_who_settles_and_who_takes_it_away():
+    """Else the two wait for each other."""
+    [row] = owed(webhook(), 1)
+    [claim] = claims(NOW)
+
+    with CaptureQueriesContext(connection) as settling:
+        deliveries.settle(claim, NO, now=NOW)
+    with CaptureQueriesContext(connection) as removing:
+        registry.remove(webhook_id=row.webhook_id)
+
+    locks = [query["sql"] for query in settling if "FOR NO KEY UPDATE" in query["sql"]]
+    assert locks[0].endswith('FOR NO KEY UPDATE OF "bookings_webhook"')
+    assert 'FROM "bookings_webhookdelivery"' in locks[1]
+    told = [query["sql"] for query in removing if "bookings_webhook" in query["sql"]]
+    assert told[0].endswith("FOR UPDATE")
+    assert told[1].startswith('DELETE FROM "bookings_webhookdelivery"')
 
 
 def test_one_event_that_is_refused_alone_keeps_its_pause():
