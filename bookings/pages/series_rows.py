@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 from bookings.models import Booking, BookingSeries, BookingStatus
 from bookings.operations import OccurrenceOutcome, SeriesPlan
+from bookings.operations.change_series import changeable
 from bookings.operations.series_plan import version_of
 from bookings.pages import day
 from bookings.pages.day import Entry
 from bookings.pages.forms.series import UNITS, WEEKDAYS, moved_line
 from bookings.rules import quotes
-from bookings.rules.permissions import CANCELLABLE, CHANGEABLE
+from bookings.rules.permissions import CANCELLABLE
 from depots.periods import Period
 from depots.templatetags.berth import money
 
@@ -111,7 +112,7 @@ class ShownSeries:
     @cached_property
     def upcoming(self) -> list[Booking]:
         """What a change of several is for."""
-        return [one for one in self.bookings if one.status in CHANGEABLE and one.starts_at > self.now]
+        return [one for one in self.bookings if changeable(one, self.now)]
 
     @property
     def next_days(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -15,6 +16,7 @@ from tests.browser.yards import Yard
 from tests.factories import book_slot, make_option, make_user, make_vehicle
 from tests.money_factories import make_prices
 
+AXE = Path(__file__).parent / "vendor/axe.min.js"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -34,17 +36,25 @@ def test_a_booking_is_repeated(yard: Yard, opened: Callable[..., Page], width: i
     page.get_by_label("Unit").select_option("DAILY")
     page.get_by_role("button", name="See what becomes of each day").click()
     expect(page.locator("[data-level='success']")).to_have_count(3)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_sound(page, width)
     page.locator("[data-level='danger'] button[name=take]").click()
     page.get_by_role("button", name="Book all 4").click()
 
     expect(page.get_by_role("heading", name="W-AT 1")).to_be_visible()
     assert BookingSeries.objects.get().bookings.count() == 4
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_sound(page, width)
     page.get_by_role("link", name="Change").first.click()
     page.get_by_label("All that have not begun").check()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_sound(page, width)
     page.get_by_role("link", name="Keep as it is").click()
     page.get_by_role("link", name="Give up").click()
     page.get_by_role("button", name="Give up").click()
     expect(page.get_by_text("This series was given up.")).to_be_visible()
+
+
+def assert_sound(page: Page, width: int) -> None:
+    """No wider than the screen, and nothing that axe finds wrong."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate(AXE.read_text() + "; undefined")
+    found = page.evaluate("axe.run().then(result => result.violations)")
+    assert [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]] == []

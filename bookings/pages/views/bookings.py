@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bookings import operations
 from bookings.errors import BookingError, WrongStatus
 from bookings.models import Booking, BookingStatus, Token, Vehicle
+from bookings.operations.change_series import changeable
 from bookings.operations.undo import Act
 from bookings.pages import (
     access,
@@ -171,6 +172,7 @@ def booking_page(request: HttpRequest, found: Booking, status: int = 200, refusa
         ),
         "actions": wording.fleet_actions(found, now=now) if is_dispatcher else [],
         "can_repeat": is_dispatcher and can_repeat(found),
+        "can_change_series": is_dispatcher and found.series_id is not None and changeable(found, now),
         "instead": instead_of(found, now=now) if is_dispatcher else None,
         "again": book_again(found, now=now) if is_dispatcher else [],
         "pending": found.pending_request,

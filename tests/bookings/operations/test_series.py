@@ -454,3 +454,19 @@ def test_a_dry_run_reads_the_configuration_once() -> None:
         if "bookings_termsoverride" in one["sql"] or "depots_openinghours" in one["sql"]
     ]
     assert len(about) <= 3
+
+
+def test_a_partner_is_asked_for_each_day_in_order_and_again_for_each_that_is_given_up() -> None:
+    elsewhere = make_depot(is_mirror=True, terms=TERMS)
+    option = make_option(make_evse(elsewhere, option=False), is_mirror=True)
+
+    assert [one.code for one in preview(asked(option))] == [None, None, None]
+    series = book(asked(option))
+
+    assert {one.status for one in bookings(series)} == {"requested"}
+    assert [one.pk for one in bookings(series)] == sorted(one.pk for one in bookings(series))
+    cancel(series)
+    kinds = series.bookings.filter(requests__decision="pending").values_list("requests__kind", flat=True)
+    assert set(kinds) == {"cancel"}
+    with pytest.raises(WrongStatus):
+        cancel(series)

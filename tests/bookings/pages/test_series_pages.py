@@ -115,7 +115,9 @@ def test_the_booking_itself_becomes_the_first_day(desk: Desk) -> None:
     assert series.exceptions == [date(2030, 1, 16)]
     assert Booking.objects.filter(fleet=desk.booking.fleet).count() == 2
     assert desk.booking.events.filter(kind="repeated").exists()
-    assert "Part of a series" in desk.client.get(f"/bookings/{desk.booking.pk}/").content.decode()
+    page = desk.client.get(f"/bookings/{desk.booking.pk}/").content.decode()
+    assert "Part of a series" in page
+    assert f"/series/{series.pk}/change/?booking={desk.booking.pk}" in page
 
 
 def test_a_series_may_begin_on_another_day_and_then_leaves_the_booking_alone(desk: Desk) -> None:
