@@ -226,11 +226,10 @@ class PowerLimitForm(PeriodForm):
 class EvsesField(forms.MultipleChoiceField):
     """Some of a depot's EVSEs, by their uids in any capitals."""
 
-    widget = forms.CheckboxSelectMultiple
-
     def __init__(self, **options: Any) -> None:
+        boxes = forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"})
         missing = "There is no such EVSE at this depot."
-        super().__init__(**{"label": "EVSEs", "required": False, **options})
+        super().__init__(**{"label": "EVSEs", "required": False, "widget": boxes, **options})
         self.error_messages["invalid_choice"] = missing
         self.rows: dict[str, Evse] = {}
 
