@@ -61,12 +61,13 @@ def page_of(rows: Sequence[One], page: Page, key: Callable[[One], str]) -> tuple
 
 
 def _behind(order: Sequence[str], after: Sequence[Any]) -> Q:
-    """Later in the order: by the first column, or equal there and later by the others."""
+    """Later in the order: by the first column, or equal there and later by the others. That the first is no less follows; an
+    index begins there by it, where it would go through all that an OR leaves out."""
     name, value = order[0], after[0]
     later = Q(**{f"{name}__gt": value})
     if len(order) == 1:
         return later
-    return later | (Q(**{name: value}) & _behind(order[1:], after[1:]))
+    return Q(**{f"{name}__gte": value}) & (later | (Q(**{name: value}) & _behind(order[1:], after[1:])))
 
 
 def _written(values: Sequence[Any]) -> str:

@@ -292,6 +292,7 @@ class Booking(models.Model):
         ]
         indexes = [
             models.Index(fields=["fleet", "starts_at"], name="booking_of_fleet"),
+            models.Index(fields=["fleet", "updated_at", "id"], name="booking_by_change"),
             models.Index(fields=["depot", "starts_at"], name="booking_at_depot"),
             models.Index(fields=["evse", "starts_at"], name="booking_at_evse"),
             models.Index(
