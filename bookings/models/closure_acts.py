@@ -12,8 +12,8 @@ from depots.periods import Period
 
 
 class ClosureAct(models.Model):
-    """One decision: some EVSEs of a depot closed for a time (`closures`), their bookings moved, cancelled, offered another time
-    or left (`steps`). `undone_at` is when it was taken back."""
+    """One decision: some EVSEs of a depot closed for a time (`closures`), their bookings moved, cancelled or left
+    (`steps`). `undone_at` is when it was taken back."""
 
     depot = models.ForeignKey(Depot, models.CASCADE, related_name="closure_acts", db_index=False)
     starts_at = models.DateTimeField()
@@ -60,7 +60,6 @@ class ClosureStep(models.Model):
 
     class Outcome(models.TextChoices):
         MOVED = "moved", "Moved"
-        OFFERED = "offered", "Offered another time"
         CANCELLED = "cancelled", "Cancelled"
         STAYS = "stays", "Left as it is"
 
@@ -90,7 +89,7 @@ class ClosureStep(models.Model):
             models.UniqueConstraint(fields=["act", "booking"], name="closure_step_once"),
             models.CheckConstraint(
                 name="closure_step_moved_somewhere",
-                condition=~Q(outcome__in=["moved", "offered"]) | Q(evse_after__isnull=False),
+                condition=~Q(outcome="moved") | Q(evse_after__isnull=False),
             ),
         ]
 

@@ -20,7 +20,6 @@ PREFIX = "choice-"
 MOST_OTHERS = 12
 _COUNTED = [
     (Outcome.MOVED, "moved"),
-    (Outcome.OFFERED, "offered another time"),
     (Outcome.CANCELLED, "cancelled"),
     (Outcome.STAYS, "left as they are"),
 ]

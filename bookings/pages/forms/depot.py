@@ -179,7 +179,10 @@ class OfferForm(PeriodForm):
     note = forms.CharField(
         label="Why", max_length=200, required=False, help_text="The fleet reads this.", widget=forms.TextInput
     )
-    field_order = ("evse", "starts_at", "ends_at", "kw", "until", "note")
+    cancels = forms.BooleanField(
+        label="Without a yes cancel the booking, at the depot's cost", required=False
+    )
+    field_order = ("evse", "starts_at", "ends_at", "kw", "until", "note", "cancels")
 
     def __init__(self, *args: Any, booking: Booking, evses: Iterable[Evse], **options: Any) -> None:
         self.booking = booking
@@ -208,7 +211,7 @@ class OfferForm(PeriodForm):
         values, kw = self.cleaned_data, self.cleaned_data["kw"]
         return CounterOffer(
             period=self.period, evse=values["evse"], power_w=int(kw * 1000) if kw is not None else None,
-            until=values["until"], note=values["note"],
+            until=values["until"], note=values["note"], cancels=values["cancels"],
         )  # fmt: skip
 
 

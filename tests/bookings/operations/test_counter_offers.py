@@ -240,3 +240,18 @@ def test_a_manager_offers_and_a_dispatcher_accepts_on_their_pages(evse: Evse, ti
     assert (booking.status, booking.period, booking.promised_power_w) == (
         "confirmed", slot(14, 15), 120_000,
     )  # fmt: skip
+
+
+def test_a_manager_may_say_that_a_booking_is_lost_without_a_yes(evse: Evse, time_machine: Any) -> None:
+    """As of one whose EVSE is closed then."""
+    time_machine.move_to(NOW, tick=False)
+    booking = confirmed(evse)
+    manager = client_of(make_user(evse.depot.operator, "depot_manager"))
+    times = {"starts_at": "2030-01-15T15:00", "ends_at": "2030-01-15T16:00"}
+
+    form = {"evse": evse.uid, "version": str(booking.version), "cancels": "on", **times}
+    manager.post(f"/requests/{booking.pk}/offer/", form)
+    decline(booking)
+
+    booking.refresh_from_db()
+    assert (booking.status, booking.cancelled_by) == ("cancelled", "depot")
