@@ -273,8 +273,10 @@ class ChangeTooLate(BookingError):
 class CancelTooLate(BookingError):
     code = "cancel_too_late"
 
-    def __init__(self, deadline: datetime, local: str) -> None:
-        super().__init__(f"This booking could be cancelled until {local}.")
+    def __init__(self, deadline: datetime, local: str, *, has_fee: bool = False) -> None:
+        """`has_fee`: by itself it still can be, for what that costs."""
+        words = "free of charge " if has_fee else ""
+        super().__init__(f"This booking could be cancelled {words}until {local}.")
         self.deadline = deadline
 
 

@@ -26,7 +26,7 @@ from bookings.operations.confirm import confirm_hold
 from bookings.operations.lock_together import lock_places
 from bookings.operations.many_wishes import ManyOutcome
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import content_version
+from bookings.rules import content_version, permissions
 from bookings.rules.permissions import CANCELLABLE
 from bookings.signals import trip_settled
 
@@ -87,7 +87,7 @@ def cancel_trip(
     actor: Actor,
     now: datetime,
 ) -> Trip:
-    """Give up every stop that can still be given up; what cannot stays, and its history says why.
+    """Give up every stop that can still be given up free of charge; what cannot stays, and its history says why.
 
     Raises WrongStatus where nothing of it is ahead any more, ChangedMeanwhile when it is not what `seen_version` (of
     `trip_version`) showed, and the first refusal where nothing could be given up.
@@ -247,6 +247,8 @@ def _give_back(
 
 
 def _give_up(stop: Booking, why: str, reason: str, actor: Actor, now: datetime) -> None:
+    """Never for a fee: nobody was told of one. Raises CancelTooLate then."""
+    permissions.check_cancel_freely(stop, by=Booking.Side.FLEET, now=now)
     if stop.status == BookingStatus.HELD:
         lifecycle.move(stop, BookingStatus.CANCELLED, actor=actor, at=now, detail={"note": why[:200]})
         return

@@ -77,6 +77,8 @@ OTHERS = {
     "dispute_accepted": ("The dispute was accepted", "circle-check", "success"),
     "dispute_rejected": ("The dispute was rejected", "ban", "danger"),
     "repeated": ("Repeated: it is the first of a series", "refresh", "info"),
+    "booked_anew": ("Booked anew, with another reference", "refresh", "info"),
+    "trip_stop_stays": ("Its trip was given up; this stop stays", "clock", "warning"),
     "interrupted": ("Charging broke off", "plug-off", "danger"),
     "resumed": ("Charging goes on", "bolt", "success"),
     "power_limited": ("Less power than promised is to come", "bolt", "warning"),

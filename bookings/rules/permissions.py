@@ -48,6 +48,15 @@ def check_cancel(booking: Booking, *, by: str, now: datetime) -> None:
         raise CancelTooLate(deadline, local_time(booking.depot, deadline))
 
 
+def check_cancel_freely(booking: Booking, *, by: str, now: datetime) -> None:
+    """The same of a cancellation that costs nothing: for what gives up several at once, where nobody is told what each costs."""
+    check_cancellable(booking)
+    if is_late_to_cancel(booking, by=by, now=now):
+        deadline = booking.terms.cancel_deadline(deadline_period(booking))
+        has_fee = booking.terms.late_cancel
+        raise CancelTooLate(deadline, local_time(booking.depot, deadline), has_fee=has_fee)
+
+
 def is_late_to_cancel(booking: Booking, *, by: str, now: datetime) -> bool:
     """Whether a cancellation is none that is free. The depot's own always is."""
     return _is_late(booking, by, booking.status, now)
@@ -88,7 +97,10 @@ def can_change(booking: Booking, *, by: str, now: datetime, until_no_show: bool 
 
 def can_cancel_freely(booking: Booking, *, by: str, now: datetime) -> bool:
     """Without a fee."""
-    return can_cancel(booking, by=by, now=now) and not is_late_to_cancel(booking, by=by, now=now)
+    with suppress(BookingError):
+        check_cancel_freely(booking, by=by, now=now)
+        return True
+    return False
 
 
 def can_cancel(booking: Booking, *, by: str, now: datetime) -> bool:

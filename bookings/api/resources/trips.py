@@ -61,7 +61,7 @@ def trip(request: HttpRequest, trip_id: str) -> HttpResponse:
 
 @router.delete("/{trip_id}", response={204: None})
 def cancel(request: HttpRequest, trip_id: str) -> HttpResponse:
-    """Give up every stop that can still be given up; the others stay booked."""
+    """Give up every stop that can still be given up free of charge; the others stay booked."""
     caller = caller_of(request)
     found = _own_trip(caller, trip_id)
     operations.cancel_trip(trip_id=found.pk, actor=caller.actor, now=caller.now)

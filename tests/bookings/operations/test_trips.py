@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bookings import operations
-from bookings.errors import BookingError, Conflicts, WrongStatus
+from bookings.errors import BookingError, CancelTooLate, Conflicts, WrongStatus
 from bookings.models import Booking, BookingOption, BookingRequest, BookingStatus, Occupancy, Occurrence, Trip
 from bookings.operations import RemoteState, SlotRequest
 from bookings.operations.trips import LONGEST_WAIT, PARTNER_ANSWERS_WITHIN
@@ -223,6 +223,25 @@ def test_what_is_past_its_deadline_stays_and_its_history_says_why(way: Way) -> N
     assert (now_is(trip), statuses(trip)) == ("failed", ["confirmed", "declined"])
     stays = trip.stops.get(status="confirmed").events.get(kind="trip_stop_stays")
     assert "could be cancelled until" in stays.detail["reason"]
+
+
+def test_nothing_is_given_up_for_a_fee_that_nobody_was_told_of(way: Way) -> None:
+    """Neither by the scheduler when another stop is lost, nor with the whole trip; by itself it can be."""
+    soon = way.stop(decided(cancel_until_min=600, late_cancel=True), slot(10, 11))
+    trip = way.book(soon, way.stop(decided(), slot(17, 18)))
+    first, second = trip.stops.order_by("starts_at")
+    operations.decide(booking_id=first.pk, accept=True, actor=MANAGER, now=LATER)
+    operations.decide(booking_id=second.pk, accept=False, reason="Full.", actor=MANAGER, now=LATER)
+
+    run_tick(LATER)
+
+    assert (now_is(trip), statuses(trip)) == ("failed", ["confirmed", "declined"])
+    with pytest.raises(CancelTooLate, match="free of charge until"):
+        operations.cancel_trip(trip_id=trip.pk, actor=DISPATCHER, now=LATER)
+    operations.cancel_booking(
+        booking_id=first.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=LATER
+    )
+    assert statuses(trip) == ["cancelled", "declined"]
 
 
 @pytest.mark.parametrize(
