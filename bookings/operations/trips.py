@@ -7,7 +7,7 @@ Each step is one transaction, found by the scheduler: whoever is killed leaves t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -72,9 +72,12 @@ def settle_trip(*, trip_id: int, now: datetime) -> Trip:
             return trip
         stops = _locked_stops(trip)
         failure = _failure(trip, stops, now)
+        is_answered = not any(stop.status == BookingStatus.REQUESTED for stop in stops)
+        if not failure and is_answered:
+            failure = _overlap(stops)
         if failure:
             _fail(trip, stops, failure, now)
-        elif not any(stop.status == BookingStatus.REQUESTED for stop in stops):
+        elif is_answered:
             _confirm(trip, stops, now)
     return trip
 
@@ -145,18 +148,26 @@ def _kept(request: SlotRequest, actor: Actor, now: datetime) -> ManyOutcome:
 def _without_overlaps(outcomes: Sequence[ManyOutcome]) -> list[ManyOutcome]:
     """The stops, each refused that begins before its vehicle has left the one before it."""
     found = list(outcomes)
-    by_vehicle: dict[int | None, list[tuple[Booking, int]]] = {}
-    for number, outcome in enumerate(outcomes):
-        if outcome.booking is not None:
-            by_vehicle.setdefault(outcome.booking.vehicle_id, []).append((outcome.booking, number))
-    by_vehicle.pop(None, None)
-    for stops in by_vehicle.values():
-        stops.sort(key=lambda stop: (stop[0].starts_at, stop[1]))
-        for (before, first), (after, second) in pairwise(stops):
-            if after.starts_at < before.ends_at:
-                sentence = f"Stop {second + 1} begins before {after.plate} has left stop {first + 1}."
-                found[second] = ManyOutcome(refusal=VehicleElsewhere(sentence))
+    made = [outcome.booking for outcome in outcomes if outcome.booking is not None]
+    numbers = {
+        outcome.booking.pk: number for number, outcome in enumerate(outcomes) if outcome.booking is not None
+    }
+    for before, after in _overlaps(made):
+        first, second = numbers[before.pk], numbers[after.pk]
+        sentence = f"Stop {second + 1} begins before {after.plate} has left stop {first + 1}."
+        found[second] = ManyOutcome(refusal=VehicleElsewhere(sentence))
     return found
+
+
+def _overlaps(stops: Sequence[Booking]) -> Iterator[tuple[Booking, Booking]]:
+    """Each that begins before its vehicle has left the one before it, behind that one."""
+    by_vehicle: dict[int, list[Booking]] = {}
+    for stop in stops:
+        if stop.vehicle_id is not None:
+            by_vehicle.setdefault(stop.vehicle_id, []).append(stop)
+    for of_one in by_vehicle.values():
+        of_one.sort(key=lambda stop: stop.starts_at)
+        yield from (two for two in pairwise(of_one) if two[1].starts_at < two[0].ends_at)
 
 
 def _answers_until(made: Sequence[Booking], waiting: Sequence[Booking], now: datetime) -> datetime:
@@ -195,6 +206,14 @@ def _failure(trip: Trip, stops: Sequence[Booking], now: datetime) -> str:
     if waiting and trip.answers_until is not None and trip.answers_until <= now:
         names = ", ".join(stop.depot.name for stop in waiting)
         return f"No answer came in time from {names}."[:300]
+    return ""
+
+
+def _overlap(stops: Sequence[Booking]) -> str:
+    """Whether one was moved meanwhile, by its fleet or as its depot offered, to where its vehicle is elsewhere."""
+    for before, after in _overlaps([stop for stop in stops if stop.is_live]):
+        plate, places = after.plate, (before.depot.name, after.depot.name)
+        return f"{plate} would not have left {places[0]} when the stop at {places[1]} begins."[:300]
     return ""
 
 

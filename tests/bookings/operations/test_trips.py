@@ -21,6 +21,7 @@ from tests.factories import (
     NOW,
     PARTNER,
     book_slot,
+    change_slot,
     make_depot,
     make_evse,
     make_fleet,
@@ -223,6 +224,28 @@ def test_what_is_past_its_deadline_stays_and_its_history_says_why(way: Way) -> N
     assert (now_is(trip), statuses(trip)) == ("failed", ["confirmed", "declined"])
     stays = trip.stops.get(status="confirmed").events.get(kind="trip_stop_stays")
     assert "could be cancelled until" in stays.detail["reason"]
+
+
+@pytest.mark.parametrize(
+    ("moved_to", "becomes", "left"),
+    [
+        (slot((10, 30), 12), "failed", ["cancelled", "cancelled"]),
+        (slot(11, 12), "booked", ["confirmed", "confirmed"]),
+    ],
+)
+def test_a_stop_that_was_moved_meanwhile_does_not_overlap_another_of_its_vehicle(
+    way: Way, moved_to: Period, becomes: str, left: list[str]
+) -> None:
+    trip = way.book(way.own(), way.stop(decided(overlapping_tokens=True), slot(14, 15)))
+    asked = trip.stops.get(status="requested")
+    change_slot(booking_id=asked.pk, period=moved_to, by="fleet", actor=DISPATCHER, now=LATER)
+    operations.decide(booking_id=asked.pk, accept=True, actor=MANAGER, now=LATER)
+
+    run_tick(LATER)
+
+    failed = Trip.objects.get(pk=trip.pk)
+    assert (failed.status, statuses(trip)) == (becomes, left)
+    assert ("would not have left" in failed.failure) == (becomes == "failed")
 
 
 def test_nothing_is_given_up_for_a_fee_that_nobody_was_told_of(way: Way) -> None:
