@@ -31,8 +31,10 @@ from bookings.rules.permissions import CANCELLABLE
 from bookings.signals import trip_settled
 
 MOST_STOPS = 20
-# Stops are held no longer than that for others' answers, whatever time a depot takes to decide.
+# Stops are held no longer than that for others' answers, whatever time a depot takes to decide, and for no more than so many
+# times what their own depot holds a slot for (the term `hold_min`): with its default of ten minutes both are the same.
 LONGEST_WAIT = timedelta(hours=1)
+HOLD_TIMES = 6
 # A partner says nowhere by when it answers: so long it is waited for.
 PARTNER_ANSWERS_WITHIN = timedelta(minutes=30)
 # An answer that comes in the last moment is followed before the holds run out.
@@ -171,9 +173,11 @@ def _overlaps(stops: Sequence[Booking]) -> Iterator[tuple[Booking, Booking]]:
 
 
 def _answers_until(made: Sequence[Booking], waiting: Sequence[Booking], now: datetime) -> datetime:
-    """As long as the longest answer may take, within an hour, and before a truck would have lost a stop."""
+    """As long as the longest answer may take, within an hour and what the depots that hold a stop allow, and before a truck
+    would have lost one."""
     longest = max(stop.decide_until or now + PARTNER_ANSWERS_WITHIN for stop in waiting)
-    return min(longest, now + LONGEST_WAIT, *(stop.no_show_at() for stop in made))
+    held = [now + HOLD_TIMES * stop.terms.hold_time for stop in made if stop.status == BookingStatus.HELD]
+    return min(longest, now + LONGEST_WAIT, *held, *(stop.no_show_at() for stop in made))
 
 
 def _keep_together(trip: Trip, stops: Sequence[Booking], actor: Actor, now: datetime) -> None:

@@ -289,6 +289,20 @@ def test_a_trip_waits_as_long_as_the_longest_answer_may_take_within_an_hour(
     assert not trip.stops.live().exists()
 
 
+@pytest.mark.parametrize(
+    ("hold_min", "waits"), [(2, timedelta(minutes=12)), (10, LONGEST_WAIT), (600, LONGEST_WAIT)]
+)
+def test_a_stop_is_held_no_longer_than_a_few_times_what_its_depot_holds_a_slot_for(
+    way: Way, hold_min: int, waits: timedelta
+) -> None:
+    held = way.stop(make_evse(make_depot(terms={"hold_min": hold_min})), slot(10, 11))
+
+    trip = way.book(held, way.stop(decided(decision_min=24 * 60, hold_min=1), slot(14, 15)))
+
+    assert trip.answers_until == NOW + waits
+    assert trip.stops.get(status="held").held_until == NOW + waits + timedelta(minutes=1)
+
+
 def test_cancelling_a_trip_gives_up_all_that_can_be(way: Way) -> None:
     late = way.stop(make_evse(make_depot(terms={"cancel_until_min": 600})), slot(10, 11))
     trip = way.book(late, way.stop(make_evse(make_depot()), slot(17, 18)))
