@@ -78,13 +78,13 @@ def _book(request: HttpRequest) -> HttpResponse:
     if len({form.cleaned_data["fleet"].pk for form in forms}) > 1:
         return _replanned(request, "A trip is of one fleet.", 422)
     ids = [_request_id(form) for form in forms]
-    if (known := _booked_before(forms[0], ids[0])) is not None:
+    if (known := _booked_before(forms, ids)) is not None:
         return pages.done(request, known.get_absolute_url())
     asked = [form.slot_request(request_id) for form, request_id in zip(forms, ids, strict=True)]
     try:
         made = operations.book_trip(asked, actor=access.as_dispatcher(request.user), now=now)
     except BookingError as refusal:
-        if (known := _booked_before(forms[0], ids[0])) is not None:  # sent twice, and the first was quicker
+        if (known := _booked_before(forms, ids)) is not None:  # sent twice, and the first was quicker
             return pages.done(request, known.get_absolute_url())
         return _replanned(request, _sentence(refusal, forms), status_of(refusal))
     words = (
@@ -103,12 +103,13 @@ def _request_id(form: ReserveForm) -> str:
     return ""
 
 
-def _booked_before(form: ReserveForm, request_id: str) -> Trip | None:
-    if not request_id:
-        return None
-    made = Booking.objects.filter(fleet=form.cleaned_data["fleet"], request_id=request_id)
-    stop = made.exclude(trip=None).select_related("trip").first()
-    return stop.trip if stop else None
+def _booked_before(forms: Sequence[ReserveForm], request_ids: Sequence[str]) -> Trip | None:
+    """The trip that has each of these stops; one that has only some of them is another."""
+    fleet = forms[0].cleaned_data["fleet"]
+    made = Booking.objects.filter(fleet=fleet, request_id__in=request_ids).exclude(trip=None)
+    trips = {stop.request_id: stop.trip for stop in made.select_related("trip")}
+    [first, *others] = [trips.get(request_id) for request_id in request_ids]
+    return first if all(other == first for other in others) else None
 
 
 def _sentence(refusal: BookingError, forms: Sequence[ReserveForm]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 
 from bookings import operations
@@ -64,6 +65,22 @@ def test_a_stop_that_was_taken_meanwhile_is_named_and_the_trip_planned_anew(
     assert f"Nothing was booked. {depots[0].name}:" in page
     assert "data-book-trip" in page or "data-no-plan" in page
     assert Trip.objects.count() == 0
+
+
+def test_a_trip_sent_again_with_another_stop_is_not_taken_for_the_old_one(
+    dispatcher: Client, vehicle: Vehicle, depots: list[Depot]
+) -> None:
+    sent = planned(dispatcher, vehicle)
+    dispatcher.post("/trips/", sent)
+    later = QueryDict(sent["stop"][1], mutable=True)
+    for name in ("starts_at", "ends_at"):
+        later[name] = (datetime.fromisoformat(later[name]) + timedelta(hours=2)).isoformat()
+
+    answer = dispatcher.post("/trips/", {**sent, "stop": [sent["stop"][0], later.urlencode()]})
+
+    assert answer.status_code == 409
+    assert f"Nothing was booked. {depots[0].name}:" in answer.content.decode()
+    assert (Trip.objects.count(), Booking.objects.count()) == (1, 2)
 
 
 @pytest.mark.parametrize("stops", [[], ["option=x"], ["fleet=1&option=1&starts_at=&ends_at="] * 21])
