@@ -237,13 +237,18 @@ def _is_to_rebook(step: ClosureStep) -> bool:
 
 
 def _rebook(step: ClosureStep, actor: Actor, now: datetime) -> None:
-    """A transaction of its own: who was killed in between goes on with what is left."""
-    try:
-        with transaction.atomic():
-            step.rebooked, step.after = _booked_anew(step, actor, now), After.REBOOKED
-            step.save(update_fields=["rebooked", "after"])
-    except BookingError as refusal:
-        step.rebooked, step.after, step.why = None, After.KEPT, str(refusal)[:300]
+    """A transaction of its own: who was killed in between goes on with what is left. Of two at the same time the second waits
+    for the first, and leaves what that has done."""
+    with transaction.atomic():
+        ClosureStep.objects.select_for_update(no_key=True).get(pk=step.pk)
+        step.refresh_from_db(fields=["rebooked", "after", "why"])
+        if not _is_to_rebook(step):
+            return
+        try:
+            with transaction.atomic():
+                step.rebooked, step.after = _booked_anew(step, actor, now), After.REBOOKED
+        except BookingError as refusal:
+            step.after, step.why = After.KEPT, str(refusal)[:300]
         step.save(update_fields=["rebooked", "after", "why"])
 
 

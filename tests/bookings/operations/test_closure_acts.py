@@ -271,6 +271,20 @@ def test_who_was_killed_while_booking_again_goes_on_with_what_is_left(
     assert Booking.objects.filter(status="confirmed").count() == 2
 
 
+def test_of_two_who_take_it_back_the_second_leaves_what_the_first_has_done(depot: Depot) -> None:
+    closed = make_evse(depot)
+    book(closed, 10, 11)
+    act = close(outage(closed))
+    [read_before] = act.steps.all()
+    undo(act)
+
+    operations.closure_acts._rebook(read_before, MANAGER, NOW)
+
+    step = act.steps.get()
+    assert (step.after, step.why, step.rebooked) == ("rebooked", "", Booking.objects.get(status="confirmed"))
+    assert (read_before.after, read_before.rebooked) == ("rebooked", step.rebooked)
+
+
 def test_power_that_a_move_cost_comes_back_with_the_place(depot: Depot) -> None:
     strong, weak = make_evse(depot, max_power_w=400_000), make_evse(depot, max_power_w=200_000)
     booking = book(strong, 10, 11, vehicle=make_vehicle(max_power_w=350_000))
