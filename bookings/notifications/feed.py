@@ -22,7 +22,16 @@ CHANGED = "booking.changed"
 WAITLIST_OFFERED = "waitlist.offered"
 # Kinds of events after which a booking looks otherwise to its fleet, beside its moves of status.
 _SHOWN = frozenset(
-    {"changed", "change_accepted", "offered", "offer_ended", "enforcement", "interrupted", "resumed"}
+    {
+        "changed",
+        "change_accepted",
+        "offered",
+        "offer_ended",
+        "booked_anew",
+        "enforcement",
+        "interrupted",
+        "resumed",
+    }
 )
 # Of a waiting list that is told by Occurrence: what no booking's event says.
 TYPES = (

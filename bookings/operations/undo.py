@@ -8,14 +8,17 @@ from enum import StrEnum
 from uuid import NAMESPACE_URL, uuid5
 
 from bookings.actors import Actor
+from bookings.core import calendars, lifecycle
+from bookings.core.locking import lock_bookings
 from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
-from bookings.models import Booking, BookingStatus, BookingToken, CancelReason, Vehicle
+from bookings.models import Booking, BookingSeries, BookingStatus, BookingToken, CancelReason, Trip, Vehicle
 from bookings.operations.book import hold_slot, request_booking
+from bookings.operations.book_series import locked_series
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import permissions
+from bookings.rules import energy_slots, permissions
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from depots.periods import Period
@@ -23,6 +26,8 @@ from depots.periods import Period
 UNDO_FOR = timedelta(seconds=10)
 # A click in the last second is still on its way then.
 ON_ITS_WAY = timedelta(seconds=5)
+# The columns that say of what several a booking is one.
+_GROUPS = ("series", "series_date", "trip")
 
 
 class Act(StrEnum):
@@ -140,11 +145,16 @@ def _request_id(gone: Booking) -> str:
 
 
 def book_anew(booking_id: int, *, held: bool = False, actor: Actor, now: datetime) -> Booking:
-    """All that was asked for by one that is gone, its power and price too, with a new reference. Raises a BookingError."""
-    gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "evse").get(pk=booking_id)
+    """All that was asked for by one that is gone, its power and price too, with a new reference, and as its day of a series or
+    stop of a trip that goes on. Raises a BookingError."""
+    gone = Booking.objects.select_related("fleet", "option__depot", "vehicle", "trailer", "evse").get(
+        pk=booking_id
+    )
     slot = SlotRequest(
-        fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, evse=gone.evse,
-        tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, request_id=_request_id(gone), quote=gone.quote,
+        fleet=gone.fleet, option=gone.option, period=gone.period, vehicle=gone.vehicle, trailer=gone.trailer,
+        evse=gone.evse if gone.is_evse_asked else None, planned_evse_id=gone.evse_id,
+        tokens=named(list(gone.tokens.all())), power_w=gone.wished_power_w, energy=energy_slots.asked_then(gone, gone.vehicle),
+        request_id=_request_id(gone), quote=gone.quote,
     )  # fmt: skip
     if _was_late(gone):
         raise TooLateToUndo(
@@ -153,7 +163,37 @@ def book_anew(booking_id: int, *, held: bool = False, actor: Actor, now: datetim
     if held:
         return hold_slot(slot, actor=actor, now=now)
     told = replace(slot, plate=gone.plate, authorization_reference=_reference_told(gone))
-    return request_booking(told, actor=actor, now=now)
+    with calendars.one_operation():
+        series, trip = _locked_groups(gone)
+        made = request_booking(told, actor=actor, now=now)
+        if series is not None or trip is not None:
+            _take_its_place(made, gone, series, trip, actor, now)
+    return made
+
+
+def _locked_groups(gone: Booking) -> tuple[BookingSeries | None, Trip | None]:
+    """Its series and trip, locked before depots and EVSEs as by whoever changes them; None where there is none, or it is over."""
+    series = locked_series(gone.series_id) if gone.series_id else None
+    trip = Trip.objects.select_for_update(no_key=True).get(pk=gone.trip_id) if gone.trip_id else None
+    goes_on = trip is not None and trip.status in {Trip.Status.ASKING, Trip.Status.BOOKED}
+    return series if series is not None and series.ended_at is None else None, trip if goes_on else None
+
+
+def _take_its_place(
+    made: Booking, gone: Booking, series: BookingSeries | None, trip: Trip | None, actor: Actor, now: datetime
+) -> None:
+    """A day of a series is one booking, so the one that is gone is none of it any more."""
+    [gone] = lock_bookings([gone.pk])
+    if series is not None:
+        made.series, made.series_date = series, gone.series_date
+        gone.series, gone.series_date = None, None
+        series.version += gone.version  # with those of its bookings it only rises
+        series.save(update_fields=["version"])
+    if trip is not None:
+        made.trip, gone.trip = trip, None
+    detail = {"note": f"As {made.reference}"}
+    lifecycle.record(gone, kind="booked_anew", actor=actor, at=now, detail=detail, fields=_GROUPS)
+    made.save(update_fields=_GROUPS)
 
 
 def _was_late(gone: Booking) -> bool:

@@ -261,9 +261,7 @@ def test_nothing_is_given_up_for_a_fee_that_nobody_was_told_of(way: Way) -> None
     assert (now_is(trip), statuses(trip)) == ("failed", ["confirmed", "declined"])
     with pytest.raises(CancelTooLate, match="free of charge until"):
         operations.cancel_trip(trip_id=trip.pk, actor=DISPATCHER, now=LATER)
-    operations.cancel_booking(
-        booking_id=first.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=LATER
-    )
+    operations.cancel_booking(booking_id=first.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=LATER)
     assert statuses(trip) == ["cancelled", "declined"]
 
 
