@@ -113,6 +113,8 @@ def follow_offer(*, entry_id: int, now: datetime) -> WaitlistEntry:
         elif (became := _became(entry.held)) == Status.WAITING:
             entry.held, entry.offered_until = None, None
             settle(entry, Status.WAITING, now)
+            # While it was on offer no change of a calendar has left a mark for it.
+            mark_waiting(entry.depot_id, due_at=now)
         elif became is not None:
             settle(entry, became, now)
     return entry
@@ -184,10 +186,11 @@ def _asked(request: SlotRequest) -> dict[str, Any]:
 
 
 def _locked(entry_id: int) -> WaitlistEntry:
-    rows = WaitlistEntry.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("fleet", "option__depot", "vehicle", "trailer", "evse", "held").get(
-        pk=entry_id
-    )
+    """Read after the lock: what is joined to a row that was waited for is as it was before, and an offer made meanwhile would
+    be without its hold."""
+    list(WaitlistEntry.objects.select_for_update(no_key=True).filter(pk=entry_id).values_list("pk"))
+    at_hand = ("fleet", "option__depot", "vehicle", "trailer", "evse", "held")
+    return WaitlistEntry.objects.select_related(*at_hand).get(pk=entry_id)
 
 
 def _check_seen(entry: WaitlistEntry, seen_version: int | None) -> None:

@@ -42,6 +42,17 @@ def rendezvous(parties: int) -> Barrier:
     return _forking.Barrier(parties)
 
 
+def wait_for_a_waiter() -> None:
+    """Until somebody stands before a lock of ours."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    with connections["default"].cursor() as cursor:
+        for _ in range(100_000):
+            cursor.execute(waiting)
+            if cursor.fetchone() != (0,):
+                return
+    raise AssertionError("nobody waits")
+
+
 def _start(work: Callable[[], Any], ready: Barrier) -> tuple[Any, Connection]:
     here, there = _forking.Pipe(duplex=False)
     process = _forking.Process(target=_run, args=(work, ready, there), daemon=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from bookings.errors import BookingError
 from bookings.models import TermsOverride
@@ -14,7 +14,7 @@ from bookings.operations import book
 from bookings.rules import configuration
 from depots.models import Depot, Evse
 from tests.factories import NOW, book_slot, make_evse, make_option, make_vehicle, slot
-from tests.races.processes import all_at_once, rendezvous
+from tests.races.processes import all_at_once, rendezvous, wait_for_a_waiter
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 
@@ -38,7 +38,7 @@ def test_what_is_changed_while_a_booking_waits_for_its_place_counts(change, expe
             Depot.objects.select_for_update(no_key=True).get()
             book.lock_ids([evse.pk])
             locked.wait(30)
-            _wait_for_a_waiter()
+            wait_for_a_waiter()
             change()
 
     def books() -> Any:
@@ -50,14 +50,3 @@ def test_what_is_changed_while_a_booking_waits_for_its_place_counts(change, expe
         return booking.promised_power_w
 
     assert all_at_once([configures, books]) == [None, expected]
-
-
-def _wait_for_a_waiter() -> None:
-    """Until somebody stands before a lock of ours."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-    with connection.cursor() as cursor:
-        for _ in range(100_000):
-            cursor.execute(waiting)
-            if cursor.fetchone() != (0,):
-                return
-    raise AssertionError("nobody waits")

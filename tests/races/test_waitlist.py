@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from bookings import operations
 from bookings.core import calendars
@@ -23,7 +24,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.races.processes import all_at_once, at_once
+from tests.races.processes import all_at_once, at_once, rendezvous, wait_for_a_waiter
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 LATER = NOW + timedelta(seconds=5)
@@ -114,3 +115,25 @@ def test_one_who_leaves_while_the_offer_is_made_keeps_no_place() -> None:
     assert answers[1] in {0, 1}
     entry.refresh_from_db()
     assert (entry.status, Occupancy.objects.count()) == ("withdrawn", 0)
+
+
+def test_one_who_leaves_while_the_offer_commits_gives_its_hold_back() -> None:
+    """Who waited for the lock sees the hold that was made under it."""
+    depot_id, _ = given_back(1, 1)
+    entry, offered = WaitlistEntry.objects.get(), rendezvous(2)
+
+    def offers() -> int:
+        with transaction.atomic():
+            number = serve(depot_id)
+            offered.wait(60)
+            wait_for_a_waiter()
+        return number
+
+    def leave() -> str:
+        offered.wait(60)
+        return operations.leave_waitlist(entry_id=entry.pk, actor=DISPATCHER, now=LATER).status
+
+    assert all_at_once([offers, leave]) == [1, "withdrawn"]
+
+    assert Booking.objects.get(waited=entry).status == "cancelled"
+    assert Occupancy.objects.count() == 0
