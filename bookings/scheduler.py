@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Protocol
 
 from bookings import enforcement, operations, smart_charging
@@ -27,6 +28,8 @@ from depots.operations.security_raise import look_after_raises
 logger = logging.getLogger(__name__)
 AT_ONCE = 500
 CARE_EVERY_S = 5
+# So long depots are served in one go: the next one also sees what becomes of offers.
+WAITLIST_S = 3.0
 # So long after the booked end a session that still runs is looked at.
 SILENCE = timedelta(hours=1)
 
@@ -44,6 +47,18 @@ def run_tick(now: datetime) -> None:
             logger.exception("A step of the scheduler failed; it is tried again with the next tick")
 
 
+def serve_waitlist(now: datetime) -> None:
+    """What came free is offered to who waits for it: no part of the tick, as thousands may wait, and what is armed then may not.
+    Depots for which there is no time are served first with the next call."""
+    operations.expire_waiting(now=now)
+    _each(operations.due_offers(now), lambda pk: operations.follow_offer(entry_id=pk, now=now))
+    over = monotonic() + WAITLIST_S
+    _each(
+        operations.due_depots(now),
+        lambda pk: operations.serve_depot(depot_id=pk, now=now) if monotonic() < over else None,
+    )
+
+
 def _expire_holds(*, now: datetime) -> None:
     overdue = Booking.objects.overdue_holds(now)
     _each(overdue.values_list("pk", flat=True), lambda pk: operations.expire_hold(booking_id=pk, now=now))
@@ -52,12 +67,6 @@ def _expire_holds(*, now: datetime) -> None:
 def _settle_trips(*, now: datetime) -> None:
     due = operations.due_trips(now).order_by("pk")
     _each(due.values_list("pk", flat=True), lambda pk: operations.settle_trip(trip_id=pk, now=now))
-
-
-def _serve_waitlist(*, now: datetime) -> None:
-    operations.expire_waiting(now=now)
-    _each(operations.due_offers(now), lambda pk: operations.follow_offer(entry_id=pk, now=now))
-    _each(operations.due_depots(now), lambda pk: operations.serve_depot(depot_id=pk, now=now))
 
 
 def _fail_undecided(*, now: datetime) -> None:
@@ -124,7 +133,6 @@ STEPS: tuple[Step, ...] = (
     _settle_trips,
     _expire_holds,
     _fail_undecided,
-    _serve_waitlist,
     depots.release_lapsed,
     enforcement.adopt_due,
     enforcement.arm_due,

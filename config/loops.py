@@ -1,4 +1,5 @@
-"""What a worker does besides jobs: the scheduler's tick, the calendars', telling, and the loops that call partners and webhooks.
+"""What a worker does besides jobs: the scheduler's tick, the calendars', the waiting list's, telling, and the loops that call
+partners and webhooks.
 
 Each runs in a thread of its own, survives a database that is down for a while, and ends when told to.
 """
@@ -76,6 +77,21 @@ class Calendars(Ticker):
         # Mostly nothing is marked, and then no row is written either.
         if calendars.is_any_marked() and is_ours("calendars", now):
             calendars.raise_marked(timezone.now)
+
+
+class Waitlist(Ticker):
+    """Offers what came free to who waits for it, in a thread of its own: however many wait, no charger is armed later."""
+
+    def __init__(self) -> None:
+        super().__init__("waitlist")
+
+    def tick(self, now: datetime) -> None:
+        from bookings import scheduler
+        from bookings.models import WaitlistEntry
+
+        # Mostly nobody waits, and then no row is written either.
+        if WaitlistEntry.objects.filter(status__in=WaitlistEntry.OPEN).exists() and is_ours("waitlist", now):
+            scheduler.serve_waitlist(now)
 
 
 class Telling(Ticker):

@@ -31,6 +31,8 @@ class WaitlistEntry(models.Model):
         EXPIRED = "expired", "expired"
         WITHDRAWN = "withdrawn", "withdrawn"
 
+    OPEN = (Status.WAITING, Status.OFFERED)
+
     fleet = models.ForeignKey(Organisation, models.PROTECT, related_name="waiting", db_index=False)
     depot = models.ForeignKey(Depot, models.PROTECT, related_name="waiting", db_index=False)
     option = models.ForeignKey(BookingOption, models.PROTECT, related_name="waiting", db_index=False)
@@ -104,7 +106,7 @@ class WaitlistEntry(models.Model):
 
     @property
     def is_open(self) -> bool:
-        return self.status in {self.Status.WAITING, self.Status.OFFERED}
+        return self.status in self.OPEN
 
     def runs_out(self, now: datetime) -> bool:
         return self.offered_until is not None and self.offered_until <= now

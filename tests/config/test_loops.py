@@ -9,7 +9,11 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 
-from config.loops import Sender, run_if_ours
+from bookings import operations
+from bookings.models import SchedulerTick
+from bookings.operations import SlotRequest
+from config.loops import Sender, Waitlist, run_if_ours
+from tests.factories import DISPATCHER, NOW, make_depot, make_evse, make_fleet, make_vehicle, option_of, slot
 
 NOON = datetime(2030, 5, 6, 12, 0, 0, tzinfo=UTC)
 
@@ -62,6 +66,21 @@ def test_a_clock_that_lags_behind_the_others_ticks_nothing(ticks: list[datetime]
     run_if_ours(NOON + timedelta(seconds=1))
 
     assert ticks == [NOON + timedelta(seconds=2)]
+
+
+def test_the_waiting_list_is_served_beside_the_scheduler_and_costs_nothing_while_nobody_waits() -> None:
+    Waitlist().tick(NOW)
+    assert not SchedulerTick.objects.filter(name="waitlist").exists()
+    fleet, option = make_fleet(), option_of(make_evse(make_depot()))
+    wanted = SlotRequest(fleet=fleet, option=option, vehicle=make_vehicle(fleet), period=slot(10, 11))
+    entry = operations.join_waitlist(wanted, actor=DISPATCHER, now=NOW)
+
+    for second in range(2):
+        Waitlist().tick(NOW + timedelta(seconds=second))
+
+    entry.refresh_from_db()
+    assert entry.status == "offered"
+    assert not SchedulerTick.objects.filter(name="scheduler").exists()
 
 
 def test_the_sender_starts_again_after_a_failure_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from bookings.tasks import load_places
 from config import logs
 from config.job_relay import JobRelay, broker_at
-from config.loops import Calendars, Scheduler, Sender, ShownChanges, Telling, Ticker
+from config.loops import Calendars, Scheduler, Sender, ShownChanges, Telling, Ticker, Waitlist
 from depots.operations.gazetteer import is_gazetteer_loaded
 
 WEBHOOKS = "bookings.webhooks.sending_loop"
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             relays = [JobRelay(broker)]
         worker = dramatiq.Worker(broker, worker_threads=threads)
         loops: list[Ticker | Sender | JobRelay] = [
-            Scheduler(), Calendars(), ShownChanges(), Telling(), Sender(), Sender(WEBHOOKS), *relays
+            Scheduler(), Calendars(), Waitlist(), ShownChanges(), Telling(), Sender(), Sender(WEBHOOKS), *relays
         ]  # fmt: skip
         worker.start()
         if settings.LOADS_PLACES and not is_gazetteer_loaded():

@@ -8,7 +8,7 @@ import pytest
 
 from bookings import operations
 from bookings.core import calendars
-from bookings.scheduler import run_tick
+from bookings.scheduler import serve_waitlist
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
 from tests.factories import DISPATCHER, NOW, book_slot, make_fleet, make_vehicle, option_of, slot
@@ -34,7 +34,7 @@ def test_a_taken_slot_is_waited_for_offered_and_accepted(site: Site) -> None:
     operations.cancel_booking(booking_id=taken.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
     now = NOW + timedelta(seconds=1)
     calendars.raise_marked(lambda: now)
-    run_tick(now)
+    serve_waitlist(now)
 
     offered = site.system.get(path).json()
     assert offered["status"] == "offered"

@@ -22,8 +22,9 @@ from bookings.models import (
     WaitlistMark,
 )
 from bookings.operations import SlotRequest
+from bookings.operations.waitlist import mark_waiting
 from bookings.operations.waitlist_offers import LOOKED_AT_AGAIN
-from bookings.scheduler import run_tick
+from bookings.scheduler import run_tick, serve_waitlist
 from bookings.signals import offers_told
 from depots.models import Evse
 from depots.periods import Period
@@ -70,10 +71,11 @@ class Full:
         )
 
     def tick(self, after: timedelta = timedelta(seconds=1)) -> None:
-        """The calendars' tick, then the scheduler's."""
+        """The calendars' tick, the scheduler's, and the waiting list's."""
         self.now += after
         calendars.raise_marked(lambda: self.now)
         run_tick(self.now)
+        serve_waitlist(self.now)
 
 
 def now_is(*entries: WaitlistEntry) -> list[str]:
@@ -162,6 +164,25 @@ def test_a_depot_that_takes_an_offered_slot_away_puts_its_fleet_back_into_its_tu
     full.tick()
 
     assert now_is(first, second) == ["offered", "waiting"]
+
+
+def test_the_only_one_who_waits_is_offered_it_again_although_its_calendar_was_raised_before_that_was_followed(
+    full: Full,
+) -> None:
+    entry = full.wait()
+    full.give_back()
+    full.tick()
+    held = WaitlistEntry.objects.get(pk=entry.pk).held
+    assert held is not None
+    WaitlistMark.objects.all().delete()
+
+    operations.cancel_booking(
+        booking_id=held.pk, reason=CancelReason.FULL, by="depot", actor=MANAGER, now=full.now
+    )
+    full.tick()
+
+    assert now_is(entry) == ["offered"]
+    assert WaitlistEntry.objects.get(pk=entry.pk).held != held
 
 
 def by_shortening(full: Full) -> None:
@@ -302,7 +323,7 @@ def test_a_power_that_is_not_there_is_waited_for() -> None:
         SlotRequest(fleet=fleet, option=option_of(second), vehicle=make_vehicle(fleet), period=TEN, power_w=300_000),
         actor=DISPATCHER, now=NOW,
     )  # fmt: skip
-    run_tick(NOW + timedelta(seconds=1))
+    serve_waitlist(NOW + timedelta(seconds=1))
     assert now_is(entry) == ["waiting"]
 
     operations.cancel_booking(
@@ -310,7 +331,7 @@ def test_a_power_that_is_not_there_is_waited_for() -> None:
     )
     later = NOW + timedelta(seconds=3)
     calendars.raise_marked(lambda: later)
-    run_tick(later)
+    serve_waitlist(later)
 
     assert now_is(entry) == ["offered"]
 
@@ -324,7 +345,7 @@ def partners_option() -> BookingOption:
 def told(option: BookingOption, period: Period, now: datetime) -> None:
     OfferedSlot.objects.create(option=option, calendar_id="1", period=period)
     offers_told.send(sender=BookingOption, option_ids=[option.pk], at=now)
-    run_tick(now)
+    serve_waitlist(now)
 
 
 def test_a_partners_calendar_that_shows_room_is_offered_without_a_hold_to_one_at_a_time() -> None:
@@ -336,7 +357,7 @@ def test_a_partners_calendar_that_shows_room_is_offered_without_a_hold_to_one_at
         )
         for number in range(2)
     )  # fmt: skip
-    run_tick(NOW + timedelta(seconds=2))
+    serve_waitlist(NOW + timedelta(seconds=2))
     assert now_is(first, second) == ["waiting", "waiting"]
 
     told(option, slot(9, 12), NOW + timedelta(seconds=3))
@@ -347,28 +368,94 @@ def test_a_partners_calendar_that_shows_room_is_offered_without_a_hold_to_one_at
     booking = operations.accept_offer(entry_id=first.pk, actor=DISPATCHER, now=NOW + timedelta(seconds=4))
     assert (booking.status, booking.period) == ("requested", TEN)
 
-    run_tick(NOW + LOOKED_AT_AGAIN + timedelta(seconds=4))
+    serve_waitlist(NOW + LOOKED_AT_AGAIN + timedelta(seconds=4))
     assert now_is(first, second) == ["accepted", "offered"]
-    run_tick(NOW + timedelta(minutes=30))
+    serve_waitlist(NOW + timedelta(minutes=30))
     assert now_is(second) == ["expired"]
 
 
-def test_of_thousands_who_wait_in_vain_none_is_tried(full: Full, django_assert_max_num_queries: Any) -> None:
-    entry = full.wait()
+def rows_of(entry: WaitlistEntry, number: int, since: int, *, step: int = 1, **asked: Any) -> None:
+    """So many more entries at the same place, from `since` on and each `step` minutes longer, asked for before
+    all others."""
+    begins = slot(since, since + 1).starts_at
     rows = [
         WaitlistEntry(
-            fleet=entry.fleet, depot=entry.depot, option=entry.option, vehicle=entry.vehicle, starts_at=TEN.starts_at,
-            ends_at=TEN.ends_at + timedelta(minutes=number), waits_until=TEN.starts_at, asked_at=NOW,
-            asked_by_kind="dispatcher",
+            fleet=entry.fleet, depot=entry.depot, option=entry.option, starts_at=begins,
+            ends_at=begins + timedelta(minutes=step * (1 + one)), waits_until=begins, asked_at=NOW,
+            asked_by_kind="dispatcher", asked=asked,
         )
-        for number in range(1, 1500)
+        for one in range(number)
     ]  # fmt: skip
     WaitlistEntry.objects.bulk_create(rows)
 
+
+def test_of_thousands_who_wait_in_vain_none_is_tried_and_whoever_is_behind_them_is_served(
+    full: Full, django_assert_max_num_queries: Any
+) -> None:
+    entry = full.wait()
+    rows_of(entry, 2100, 10)
     with django_assert_max_num_queries(14):
         operations.serve_depot(depot_id=entry.depot_id, now=full.now)
-
     assert not WaitlistEntry.objects.exclude(tried_mark=0).exists()
+
+    last = full.wait(slot(14, 15))
+    full.tick()
+
+    assert now_is(last) == ["offered"]
+    assert not WaitlistEntry.objects.exclude(tried_mark=0).exists()
+
+
+def test_whoever_is_behind_many_who_cannot_be_served_is_tried_however_often_something_changes(
+    full: Full,
+) -> None:
+    last = full.wait(slot(16, 17))
+    rows_of(last, 40, 13, power_w=10_000_000)
+
+    for _ in range(4):
+        assert now_is(last) == ["waiting"]
+        mark_waiting(last.depot_id, due_at=full.now)
+        full.tick()
+
+    assert now_is(last) == ["offered"]
+
+
+def test_of_a_fleet_that_has_all_it_may_have_one_is_tried() -> None:
+    full, fleet = Full(max_open_bookings=1), make_fleet()
+    entry = full.wait(slot(14, 15), fleet=fleet)
+    rows_of(entry, 3, 13, step=60)
+    book_slot(fleet=fleet, option=full.option, vehicle=make_vehicle(fleet), period=slot(18, 19))
+    last = full.wait(slot(16, 17))
+
+    full.tick()
+
+    assert now_is(last) == ["offered"]
+    assert WaitlistEntry.objects.exclude(tried_mark=0).count() == 1
+
+
+def test_who_cannot_be_served_any_more_waits_no_more(full: Full) -> None:
+    entry = full.wait(slot(14, 15))
+    assert entry.vehicle is not None
+    entry.vehicle.is_retired = True
+    entry.vehicle.save()
+
+    full.tick()
+
+    assert now_is(entry) == ["expired"]
+
+
+def test_depots_for_which_there_is_no_time_are_served_with_the_next_call(
+    full: Full, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = full.wait(slot(14, 15))
+    run_tick(full.now)
+    monkeypatch.setattr("bookings.scheduler.WAITLIST_S", -1.0)
+    serve_waitlist(full.now)
+    assert now_is(entry) == ["waiting"]
+    monkeypatch.undo()
+
+    serve_waitlist(full.now)
+
+    assert now_is(entry) == ["offered"]
 
 
 def test_make_room_serves_who_waits_for_a_pool() -> None:
@@ -389,6 +476,6 @@ def test_make_room_serves_who_waits_for_a_pool() -> None:
         )
     later = NOW + timedelta(seconds=1)
     calendars.raise_marked(lambda: later)
-    run_tick(later)
+    serve_waitlist(later)
 
     assert now_is(entry) == ["offered"]

@@ -13,7 +13,7 @@ from django.test import Client
 from bookings import operations
 from bookings.core import calendars
 from bookings.models import Booking, Vehicle, WaitlistEntry
-from bookings.scheduler import run_tick
+from bookings.scheduler import serve_waitlist
 from depots.models import Evse
 from tests.factories import (
     DISPATCHER,
@@ -53,7 +53,7 @@ def give_back(booking: Booking) -> None:
     operations.cancel_booking(booking_id=booking.pk, reason="TRAFFIC", by="fleet", actor=DISPATCHER, now=NOW)
     now = NOW + timedelta(seconds=1)
     calendars.raise_marked(lambda: now)
-    run_tick(now)
+    serve_waitlist(now)
 
 
 def shown(client: Client) -> tuple[str, str]:
