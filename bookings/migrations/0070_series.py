@@ -4,6 +4,7 @@ import datetime
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
+from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
 
@@ -122,15 +123,7 @@ class Migration(migrations.Migration):
                 to="bookings.bookingseries",
             ),
         ),
-        migrations.AddConstraint(
-            model_name="booking",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("series__isnull", False)),
-                fields=("series", "series_date"),
-                name="booking_of_series_once",
-            ),
-        ),
-        migrations.AddConstraint(
+        AddConstraintNotValid(
             model_name="booking",
             constraint=models.CheckConstraint(
                 condition=models.Q(

@@ -76,12 +76,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
-            model_name="booking",
-            index=models.Index(
-                condition=models.Q(("trip__isnull", False)), fields=["trip"], name="booking_of_trip"
-            ),
-        ),
-        migrations.AddIndex(
             model_name="trip",
             index=models.Index(fields=["fleet", "asked_at"], name="trip_of_fleet"),
         ),
