@@ -10,7 +10,14 @@ from django.db import transaction
 from bookings.actors import TELEMATICS
 from bookings.core import lifecycle
 from bookings.core.locking import lock_booking
-from bookings.errors import BookingError
+from bookings.errors import (
+    BookingError,
+    ChangedMeanwhile,
+    NothingToChange,
+    PartnerSilent,
+    PaymentAwaited,
+    WrongStatus,
+)
 from bookings.models import Booking, BookingStatus, Vehicle, VehicleState
 from bookings.operations.late import delay_booking
 from bookings.rules import quotes
@@ -27,6 +34,9 @@ PAUSE = timedelta(minutes=5)
 FRESH = timedelta(minutes=30)
 # An ETA that differs by no more is the same news.
 SAME = timedelta(minutes=15)
+# Somebody else is at the booking, or was: that says nothing of the room there is for it.
+NO_WANT_OF_ROOM = (WrongStatus, PaymentAwaited, PartnerSilent, NothingToChange)
+MOST_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,26 @@ def follow_eta(*, vehicle_id: int, now: datetime) -> Booking | None:
     there is room, or it is asked where the depot or a partner decides. Where that cannot be done, or would cost more, its fleet
     is told.
 
-    Gives the booking that was moved or asked about. Run twice it does nothing more.
+    Gives the booking that was moved or asked about. Run twice it does nothing more. Raises ChangedMeanwhile where the booking is
+    another whenever it is looked at, and is to be run again.
     """
+    for _ in range(MOST_LOOKS - 1):
+        try:
+            return _follow(vehicle_id, now)
+        except ChangedMeanwhile:
+            continue
+    return _follow(vehicle_id, now)
+
+
+def next_booking(vehicle_id: int, *, now: datetime) -> Booking | None:
+    """The slot the vehicle drives to: the first that is confirmed, not over, and not reached."""
+    rows = Booking.objects.filter(
+        vehicle=vehicle_id, status=BookingStatus.CONFIRMED, ends_at__gt=now, arrived_at=None
+    )
+    return rows.select_related("depot").order_by("starts_at", "pk").first()
+
+
+def _follow(vehicle_id: int, now: datetime) -> Booking | None:
     state = VehicleState.objects.filter(pk=vehicle_id, told_at__gt=now - FRESH, eta__gt=now).first()
     booking = next_booking(vehicle_id, now=now) if state is not None else None
     if state is None or state.eta is None or booking is None or not _is_to_act(booking, state, now):
@@ -67,19 +95,15 @@ def follow_eta(*, vehicle_id: int, now: datetime) -> Booking | None:
             booking.pk, _delay(booking, state.eta), seen_version=booking.version,
             shown_price=quotes.brief(booking.quote), actor=TELEMATICS, now=now,
         )  # fmt: skip
+    except ChangedMeanwhile:
+        raise
+    except NO_WANT_OF_ROOM:
+        return None
     except BookingError as refusal:
         _tell(booking, state.eta, refusal, now)
         return None
     VehicleState.objects.filter(pk=vehicle_id).update(acted_at=now)
     return moved
-
-
-def next_booking(vehicle_id: int, *, now: datetime) -> Booking | None:
-    """The slot the vehicle drives to: the first that is confirmed, not over, and not reached."""
-    rows = Booking.objects.filter(
-        vehicle=vehicle_id, status=BookingStatus.CONFIRMED, ends_at__gt=now, arrived_at=None
-    )
-    return rows.select_related("depot").order_by("starts_at", "pk").first()
 
 
 def _is_to_act(booking: Booking, state: VehicleState, now: datetime) -> bool:

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from bookings import operations
+from bookings.errors import ChangedMeanwhile, PaymentAwaited, WrongStatus
 from bookings.models import Booking, VehicleState
+from bookings.operations import vehicle_states
+from bookings.operations.change_request import ChangeRequest
 from bookings.operations.vehicle_states import Told
 from depots.models import Evse, Organisation
 from depots.periods import Period
 from tests.factories import (
+    DISPATCHER,
     MANAGER,
     at,
     book_slot,
@@ -134,6 +138,45 @@ def test_a_slot_that_cannot_follow_is_told_of_once(evse, fleet) -> None:
     assert booked.period == slot(10, 11)
     [event] = booked.events.filter(kind="eta_late")
     assert (event.detail["code"], event.detail["eta"]) == ("slot_taken", "2030-01-15T10:45:00Z")
+
+
+def test_a_slot_that_somebody_moves_meanwhile_is_looked_at_again(evse, fleet, monkeypatch) -> None:
+    booked, read = book(evse, fleet), vehicle_states.next_booking
+
+    def read_before_a_move(vehicle_id: int, *, now: datetime) -> Booking | None:
+        found = read(vehicle_id, now=now)
+        monkeypatch.setattr(vehicle_states, "next_booking", read)
+        request = ChangeRequest(period=slot((10, 15), (11, 15)))
+        operations.change_booking(booked.pk, request, actor=DISPATCHER, now=at(8, 30))
+        return found
+
+    monkeypatch.setattr(vehicle_states, "next_booking", read_before_a_move)
+    tell(booked, at(10, 30))
+
+    assert booked.period == slot((10, 30), (11, 30))
+    assert not booked.events.filter(kind="eta_late").exists()
+
+
+BUSY = [(WrongStatus("charging", "changed"), True), (PaymentAwaited(""), True), (ChangedMeanwhile(""), False)]
+
+
+@pytest.mark.parametrize(("refusal", "is_over"), BUSY)
+def test_what_is_no_want_of_room_is_no_alarm(evse, fleet, monkeypatch, refusal, is_over) -> None:
+    booked, tries = book(evse, fleet), []
+
+    def refuse(*_: Any, **__: Any) -> Booking:
+        tries.append(None)
+        raise refusal
+
+    monkeypatch.setattr(vehicle_states, "delay_booking", refuse)
+    if is_over:
+        tell(booked, at(10, 30))
+    else:
+        with pytest.raises(ChangedMeanwhile):
+            tell(booked, at(10, 30))
+
+    assert len(tries) == (1 if is_over else vehicle_states.MOST_LOOKS)
+    assert not booked.events.filter(kind="eta_late").exists()
 
 
 def test_where_the_depot_decides_it_is_asked_once(evse, fleet) -> None:
