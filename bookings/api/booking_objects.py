@@ -36,6 +36,7 @@ def whole_booking(booking: Booking) -> dict[str, Any]:
         **booking_object(booking),
         "terms": booking.terms_json,
         "quote": booking.quote or None,
+        "offer": _open_offer(booking),
         "events": [_event(event, booking) for event in booking.events.all()],
     }
 
@@ -58,6 +59,7 @@ def offer_object(booking: Booking) -> dict[str, Any] | None:
     period = offered_period(offered)
     power_w = power_kept_beside(booking)
     return {
+        "version": booking.version,
         "evse": offered.asked["evse"],
         "starts_at": utc_text(period.starts_at),
         "ends_at": utc_text(period.ends_at),
@@ -66,6 +68,12 @@ def offer_object(booking: Booking) -> dict[str, Any] | None:
         "note": offered.asked.get("reason"),
         "otherwise": otherwise(booking, offered),
     }
+
+
+def _open_offer(booking: Booking) -> dict[str, Any] | None:
+    """Asks for it only where its events say that there was one."""
+    was_offered = any(event.kind == "offered" for event in booking.events.all())
+    return offer_object(booking) if was_offered else None
 
 
 def _event(event: BookingEvent, booking: Booking) -> dict[str, Any]:

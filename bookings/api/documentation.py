@@ -13,6 +13,8 @@ from bookings.api.problems import BY_STATUS, MEDIA_TYPE
 from bookings.api.schemas import Problem
 
 METHODS = ("get", "post", "put", "patch", "delete")
+# What is answered at these says which offer it means.
+ANSWERS = ("/acceptance", "/offer/refusal")
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -24,7 +26,7 @@ _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "An ETag: refused with 412 where the booking has another version by now.",
+    "description": "An ETag: refused with 412 where there is another version by now.",
     "schema": {"type": "string"},
 }
 
@@ -39,10 +41,12 @@ def completed(document: Any) -> Any:
         "description": "Refused: a problem",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation["responses"]["default"] = refused
             extra = {"post": [_KEY], "patch": [_IF_MATCH]}.get(method, [])
+            if path.endswith(ANSWERS):
+                extra = [*extra, _IF_MATCH]
             operation["parameters"] = [*operation.get("parameters", []), *extra]
     return document
 

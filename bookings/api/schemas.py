@@ -62,6 +62,7 @@ class BookingObject(BaseModel):
 class OfferedInstead(BaseModel):
     """What the depot offers instead of what is asked for or booked; its place is kept until then."""
 
+    version: int = Field(description="of the booking with it")
     evse: str
     starts_at: Moment
     ends_at: Moment
@@ -76,6 +77,7 @@ class WholeBooking(BookingObject):
 
     terms: dict[str, Any]
     quote: dict[str, Any] | None
+    offer: OfferedInstead | None
     events: list[dict[str, Any]]
 
 

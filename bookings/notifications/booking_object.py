@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.models import Booking
+from bookings.models import Booking, BookingEvent, BookingStatus
 from depots.periods import utc_text
 
 
@@ -30,6 +30,22 @@ def booking_object(booking: Booking, *, is_fleet: bool) -> dict[str, Any]:
         "trip": booking.trip_id,
         "created_at": utc_text(booking.created_at, timespec="milliseconds"),
         "updated_at": utc_text(booking.updated_at, timespec="milliseconds"),
+    }
+
+
+def offered_by(event: BookingEvent, status: str) -> dict[str, Any]:
+    """What a depot offered instead, of the event that says so, to a booking of that status then."""
+    detail, offered = event.detail, event.detail["after"]
+    otherwise = "cancelled" if detail.get("cancels") else "stays"
+    return {
+        "version": event.version,
+        "evse": offered["evse"],
+        "starts_at": offered["period"]["start"],
+        "ends_at": offered["period"]["end"],
+        "promised_power_kw": offered["power_w"] / 1000,
+        "until": detail["until"],
+        "note": detail.get("note"),
+        "otherwise": "declined" if status == BookingStatus.REQUESTED else otherwise,
     }
 
 

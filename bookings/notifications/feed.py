@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from bookings.core.forgetting import delete_in_batches
 from bookings.models import Booking, BookingEvent, FeedEvent, Occurrence
-from bookings.notifications.booking_object import booking_object
+from bookings.notifications.booking_object import booking_object, offered_by
 from depots.models import Organisation
 from depots.notices import tell as notify
 
@@ -19,24 +19,16 @@ EVENTS_KEPT = timedelta(days=30)
 # Where whoever calls webhooks listens.
 WAKE_CHANNEL = "berth_webhooks"
 CHANGED = "booking.changed"
+OFFERED = "booking.offered"
 WAITLIST_OFFERED = "waitlist.offered"
 # Kinds of events after which a booking looks otherwise to its fleet, beside its moves of status.
 _SHOWN = frozenset(
-    {
-        "changed",
-        "change_accepted",
-        "offered",
-        "offer_ended",
-        "booked_anew",
-        "enforcement",
-        "interrupted",
-        "resumed",
-    }
+    {"changed", "change_accepted", "offer_ended", "booked_anew", "enforcement", "interrupted", "resumed"}
 )
 # Of a waiting list that is told by Occurrence: what no booking's event says.
 TYPES = (
     "booking.held", "booking.requested", "booking.confirmed", "booking.charging", "booking.completed", "booking.cancelled",
-    "booking.declined", "booking.no_show", "booking.failed", "booking.expired", CHANGED, WAITLIST_OFFERED,
+    "booking.declined", "booking.no_show", "booking.failed", "booking.expired", CHANGED, OFFERED, WAITLIST_OFFERED,
 )  # fmt: skip
 
 _DELIVER = """
@@ -61,6 +53,8 @@ def tell(events: Sequence[BookingEvent], bookings: Mapping[int, Booking], *, now
             for organisation, is_fleet in _audience(booking):
                 content = booking_object(booking, is_fleet=is_fleet)
                 content |= {"status": status, "enforcement": enforcement}
+                if named == OFFERED:
+                    content["offer"] = offered_by(event, status)
                 rows.append(
                     FeedEvent(organisation=organisation, source=event, booking=booking, type=named, content=content, at=event.at)
                 )  # fmt: skip
@@ -81,6 +75,8 @@ def type_of(event: BookingEvent) -> str:
     """Empty where nothing that is shown of a booking is another."""
     if event.kind == "status":
         return f"booking.{event.after}" if event.after != event.before else CHANGED
+    if event.kind == "offered":
+        return OFFERED
     return CHANGED if event.kind in _SHOWN else ""
 
 

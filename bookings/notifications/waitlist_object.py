@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bookings.models import WaitlistEntry
+from bookings.operations.waitlist import entry_version
 from depots.periods import utc_text
 
 
@@ -12,6 +13,7 @@ def waitlist_object(entry: WaitlistEntry) -> dict[str, Any]:
     """Reads option, depot, EVSE, vehicle and hold as they were read."""
     return {
         "id": entry.pk,
+        "version": entry_version(entry),
         "status": entry.status,
         "offer": _offer(entry),
         "depot": entry.depot.code,

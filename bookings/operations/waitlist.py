@@ -136,9 +136,10 @@ def due_offers(now: datetime) -> list[int]:
 
 
 def entry_version(entry: WaitlistEntry) -> int:
-    """For the form that shows an entry with what is on offer."""
+    """For whoever is shown an entry with what is on offer, and where."""
     offered = entry.offered
-    return content_version.version_of([entry.pk, entry.status, offered.as_json() if offered else None])
+    where = entry.held.evse_id if entry.held is not None else None
+    return content_version.version_of([entry.pk, entry.status, offered.as_json() if offered else None, where])
 
 
 def wanted_of(entry: WaitlistEntry) -> SlotRequest:

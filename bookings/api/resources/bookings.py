@@ -26,7 +26,7 @@ from bookings.api.booking_requests import (
 from bookings.api.fields import Body, Moment, Name, Plate, whole_number
 from bookings.api.named_vehicles import vehicle_called
 from bookings.api.paging import Page, paged
-from bookings.api.preconditions import seen_version
+from bookings.api.preconditions import SeenOffer, seen_offer, seen_version
 from bookings.api.problems import ApiResponse, Invalid
 from bookings.api.schemas import BookingObject, List, OfferedInstead, WholeBooking
 from bookings.core import booking_rows
@@ -140,28 +140,42 @@ def swap(request: HttpRequest, booking_id: str, body: Swap) -> HttpResponse:
 
 @router.get("/{booking_id}/offer", response=OfferedInstead)
 def offer(request: HttpRequest, booking_id: str) -> HttpResponse:
-    """What the depot offers instead of what is asked for or booked; 404 where it offers nothing (any more)."""
-    found = offer_object(own_booking(caller_of(request), booking_id))
-    if found is None:
+    """What the depot offers instead of what is asked for or booked; 404 where it offers nothing (any more). `ETag` is the
+    version of the booking with it."""
+    found = own_booking(caller_of(request), booking_id)
+    told = offer_object(found)
+    if told is None:
         raise Http404
-    return ApiResponse(json.dumps(found, ensure_ascii=False))
+    response = ApiResponse(json.dumps(told, ensure_ascii=False))
+    response["ETag"] = f'"{found.version}"'
+    return response
 
 
 @router.post("/{booking_id}/offer/acceptance", response=WholeBooking)
-def accept_counter_offer(request: HttpRequest, booking_id: str) -> HttpResponse:
-    """Take what the depot offers instead: the booking becomes that, at the price it has, and is confirmed."""
+def accept_counter_offer(
+    request: HttpRequest, booking_id: str, body: SeenOffer | None = None
+) -> HttpResponse:
+    """Take what the depot offers instead: the booking becomes that, at the price it has, and is confirmed. With `If-Match`, or
+    `version`, only the offer that was seen."""
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
-    answered = operations.accept_counter_offer(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    answered = operations.accept_counter_offer(
+        booking_id=found.pk, seen_version=seen_offer(request, body, found.version), actor=caller.actor, now=caller.now
+    )  # fmt: skip
     return told_whole(answered)
 
 
 @router.post("/{booking_id}/offer/refusal", response=WholeBooking)
-def decline_counter_offer(request: HttpRequest, booking_id: str) -> HttpResponse:
-    """Decline what the depot offers instead; `otherwise` said what becomes of the booking."""
+def decline_counter_offer(
+    request: HttpRequest, booking_id: str, body: SeenOffer | None = None
+) -> HttpResponse:
+    """Decline what the depot offers instead; `otherwise` said what becomes of the booking. With `If-Match`, or `version`, only
+    the offer that was seen."""
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
-    answered = operations.decline_counter_offer(booking_id=found.pk, actor=caller.actor, now=caller.now)
+    answered = operations.decline_counter_offer(
+        booking_id=found.pk, seen_version=seen_offer(request, body, found.version), actor=caller.actor, now=caller.now
+    )  # fmt: skip
     return told_whole(answered)
 
 

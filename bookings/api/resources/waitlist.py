@@ -17,10 +17,12 @@ from bookings.api.booking_objects import bookings_of, told_whole
 from bookings.api.booking_requests import NewBooking, slot_request
 from bookings.api.fields import Moment, whole_number
 from bookings.api.paging import Page, paged
-from bookings.api.problems import ApiResponse, single
+from bookings.api.preconditions import SeenOffer, seen_offer, seen_version
+from bookings.api.problems import ApiResponse
 from bookings.api.schemas import List, WholeBooking
 from bookings.models import WaitlistEntry
 from bookings.notifications.waitlist_object import waitlist_object
+from bookings.operations.waitlist import entry_version
 
 router = Router()
 AT_HAND = ("depot", "option", "evse", "vehicle", "held__evse")
@@ -40,6 +42,7 @@ class Offer(BaseModel):
 
 class WaitlistObject(BaseModel):
     id: int
+    version: int
     status: str
     offer: Offer | None
     depot: str
@@ -58,7 +61,7 @@ def join(request: HttpRequest, body: NewBooking) -> HttpResponse:
     """Wait for a slot. What would be refused for another reason than that it is taken is refused."""
     caller = caller_of(request)
     entry = operations.join_waitlist(slot_request(caller, body), actor=caller.actor, now=caller.now)
-    response = single(waitlist_object(entry), status=201)
+    response = _answer(entry, status=201)
     response["Location"] = f"/api/v1/waitlist/{entry.pk}"
     return response
 
@@ -73,7 +76,8 @@ def entries(request: HttpRequest, query: Query[WaitlistPage]) -> HttpResponse:
 
 @router.get("/{entry_id}", response=WaitlistObject)
 def entry(request: HttpRequest, entry_id: str) -> HttpResponse:
-    return single(waitlist_object(_own_entry(caller_of(request), entry_id)))
+    """`ETag` is its version: another one whenever something else is on offer."""
+    return _answer(_own_entry(caller_of(request), entry_id))
 
 
 @router.delete("/{entry_id}", response={204: None})
@@ -81,21 +85,31 @@ def leave(request: HttpRequest, entry_id: str) -> HttpResponse:
     """Wait no more; what is offered goes to the next in turn."""
     caller = caller_of(request)
     found = _own_entry(caller, entry_id)
-    operations.leave_waitlist(entry_id=found.pk, actor=caller.actor, now=caller.now)
+    seen = seen_version(request, entry_version(found), of="entry")
+    operations.leave_waitlist(entry_id=found.pk, seen_version=seen, actor=caller.actor, now=caller.now)
     return HttpResponse(status=204)
 
 
 @router.post("/{entry_id}/acceptance", response=WholeBooking)
-def accept(request: HttpRequest, entry_id: str) -> HttpResponse:
-    """Take what is offered: the Booking, `confirmed`, or `requested` where a depot or a partner decides."""
+def accept(request: HttpRequest, entry_id: str, body: SeenOffer | None = None) -> HttpResponse:
+    """Take what is offered: the Booking, `confirmed`, or `requested` where a depot or a partner decides. With `If-Match`, or
+    `version`, only the offer that was seen."""
     caller = caller_of(request)
     found = _own_entry(caller, entry_id)
-    booking = operations.accept_offer(entry_id=found.pk, actor=caller.actor, now=caller.now)
+    booking = operations.accept_offer(
+        entry_id=found.pk, seen_version=seen_offer(request, body, entry_version(found)), actor=caller.actor, now=caller.now
+    )  # fmt: skip
     return told_whole(bookings_of(caller.organisation).get(pk=booking.pk))
 
 
 def _entries_of(caller: Caller) -> QuerySet[WaitlistEntry]:
     return WaitlistEntry.objects.filter(fleet=caller.organisation).select_related(*AT_HAND)
+
+
+def _answer(entry: WaitlistEntry, *, status: int = 200) -> HttpResponse:
+    response = ApiResponse(json.dumps(waitlist_object(entry), ensure_ascii=False), status=status)
+    response["ETag"] = f'"{entry_version(entry)}"'
+    return response
 
 
 def _own_entry(caller: Caller, entry_id: str) -> WaitlistEntry:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bookings.models import Booking, Trailer
+from bookings.models import Booking, BookingEvent, FeedEvent, Trailer
+from bookings.notifications import expansion
 from bookings.operations import CounterOffer, offer_instead
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
@@ -25,7 +26,7 @@ def test_a_slot_is_booked_and_told_whole(site: Site) -> None:
     told = response.json()
     assert response.status_code == 201
     assert response["Location"] == f"/api/v1/bookings/{told['id']}"
-    assert told.keys() == OBJECT | {"terms", "quote", "events"}
+    assert told.keys() == OBJECT | {"terms", "quote", "offer", "events"}
     assert (told["status"], told["evse"], told["vehicle"]) == ("confirmed", site.evse.uid, site.vehicle.plate)
     assert (told["starts_at"], told["ends_at"]) == ("2030-01-15T12:00:00Z", "2030-01-15T13:00:00Z")
     assert told["tokens"] == [site.vehicle.tokens.get().uid]
@@ -226,15 +227,40 @@ def test_a_fleets_system_reads_what_is_offered_and_answers(site: Site) -> None:
         offer_instead(booking_id=pk, offer=offer, actor=MANAGER, now=NOW)
 
     offered = site.system.get(f"/bookings/{made[0]}/offer").json()
+    assert site.system.get(f"/bookings/{made[0]}").json()["offer"] == offered
+    events = BookingEvent.objects.filter(booking=made[0], kind="offered")
+    expansion.tell(list(events), now=NOW)
+    told = FeedEvent.objects.filter(type="booking.offered", booking=made[0])
+    assert {event.organisation_id for event in told} == {site.fleet.pk, site.depot.operator_id}
+    assert [event.content["offer"] for event in told] == [offered] * len(told)
     taken = site.system.post(f"/bookings/{made[0]}/offer/acceptance").json()
     left = site.system.post(f"/bookings/{made[1]}/offer/refusal").json()
 
+    version = offered.pop("version")
+    assert isinstance(version, int)
     assert offered == {
         "evse": site.evse.uid, "starts_at": "2030-01-15T16:00:00Z", "ends_at": "2030-01-15T17:00:00Z",
         "promised_power_kw": 350, "until": "2030-01-15T08:30:00Z", "note": "Roadworks", "otherwise": "stays",
     }  # fmt: skip
-    assert taken["starts_at"] == "2030-01-15T16:00:00Z"
+    assert (taken["starts_at"], taken["offer"], left["offer"]) == ("2030-01-15T16:00:00Z", None, None)
     assert (left["starts_at"], left["status"]) == ("2030-01-15T12:00:00Z", "confirmed")
     assert refused(site.system.get(f"/bookings/{made[0]}/offer")) == (404, "not_found")
     again = site.system.post(f"/bookings/{made[1]}/offer/acceptance")
     assert refused(again) == (409, "nothing_to_decide")
+
+
+@pytest.mark.parametrize("answer", ["acceptance", "refusal"])
+def test_an_answer_means_the_offer_that_was_seen(site: Site, answer: str) -> None:
+    pk = site.book()["id"]
+    path = f"/bookings/{pk}/offer"
+    offer_instead(booking_id=pk, offer=CounterOffer(period=slot(14, 15)), actor=MANAGER, now=NOW)
+    seen = site.system.get(path)
+    offer_instead(booking_id=pk, offer=CounterOffer(period=slot(20, 21)), actor=MANAGER, now=NOW)
+
+    by_header = site.system.post(f"{path}/{answer}", **{"If-Match": seen["ETag"]})
+    by_body = site.system.post(f"{path}/{answer}", {"version": seen.json()["version"]})
+
+    assert [refused(by_header), refused(by_body)] == [(412, "changed_meanwhile")] * 2
+    newest = site.system.get(path)
+    assert newest.json()["starts_at"] == "2030-01-15T20:00:00Z"
+    assert site.system.post(f"{path}/{answer}", **{"If-Match": newest["ETag"]}).status_code == 200

@@ -46,7 +46,12 @@ def test_a_taken_slot_is_waited_for_offered_and_accepted(site: Site) -> None:
         entry["id"]
     ]
 
-    booking = site.system.post(f"{path}/acceptance")
+    for stale in ({"version": entry["version"]}, {"version": offered["version"] + 1}):
+        assert refused(site.system.post(f"{path}/acceptance", stale)) == (412, "changed_meanwhile")
+    old = site.system.send("DELETE", path, **{"If-Match": response["ETag"]})
+    assert refused(old) == (412, "changed_meanwhile")
+
+    booking = site.system.post(f"{path}/acceptance", **{"If-Match": site.system.get(path)["ETag"]})
     assert (booking.status_code, booking.json()["status"]) == (200, "confirmed")
     accepted = site.system.get(path).json()
     assert (accepted["status"], accepted["offer"], accepted["booking"]) == (
