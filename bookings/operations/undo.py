@@ -77,8 +77,9 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
 def undo(undo: Undo, *, accepts_lower_power: bool = False, actor: Actor, now: datetime) -> Booking:
     """The booking as it was. A cancelled one is made anew, with a new reference, if its slot is still free.
 
-    A second click finds it done. Raises TooLateToUndo, ChangedMeanwhile, LowerPower where a move back by the depot lowers
-    the promised power and `accepts_lower_power` does not say that this is meant, or whatever the terms say against it.
+    A second click finds it done. Raises TooLateToUndo, CancelTooLate where it would cost a fee by now, ChangedMeanwhile,
+    LowerPower where a move back by the depot lowers the promised power and `accepts_lower_power` does not say that this is
+    meant, or whatever the terms say against it.
     """
     if now > undo.at + UNDO_FOR + ON_ITS_WAY:
         raise TooLateToUndo("It can no longer be undone with one click. Change or cancel it instead.")
@@ -98,6 +99,8 @@ def named(tokens: list[BookingToken]) -> tuple[TokenName, ...]:
 
 def _taken_back(undo: Undo, accepts_lower_power: bool, actor: Actor, now: datetime) -> Booking:
     if undo.act == Act.MADE:
+        booking = Booking.objects.select_related("depot").get(pk=undo.booking_id)
+        permissions.check_cancel_freely(booking, by=Booking.Side.FLEET, now=now)
         return cancel_booking(
             booking_id=undo.booking_id, reason=CancelReason.NO_CANCELED, note="Undone at once.", by=Booking.Side.FLEET,
             seen_version=undo.version, actor=actor, now=now,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from bookings import operations
@@ -53,6 +55,17 @@ def test_one_click_takes_back_nothing_that_would_cost_a_fee():
 
     assert can_undo(click, booking, now=at(9))
     assert not can_undo(click, booking, now=at(9, 1))
+
+
+def test_a_click_that_comes_after_the_deadline_costs_no_fee_either():
+    first, second = booked(late_cancel=True), booked(late_cancel=True)
+    on_the_way = at(9) + timedelta(seconds=1)
+
+    with pytest.raises(CancelTooLate, match="free of charge until"):
+        undo(Undo(Act.MADE, first.pk, first.version, at(9)), actor=DISPATCHER, now=on_the_way)
+    done = undo(Undo(Act.MADE, second.pk, second.version, at(9)), actor=DISPATCHER, now=at(9))
+    again = undo(Undo(Act.MADE, second.pk, second.version, at(9)), actor=DISPATCHER, now=on_the_way)
+    assert (done.status, again) == ("cancelled", done)
 
 
 def test_one_click_takes_no_late_cancellation_back_that_has_cost_its_fee():
