@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bookings import operations
-from bookings.models import Booking, ClosureAct
+from bookings.models import Booking, ClosureAct, ClosureStep
+from bookings.operations import closure_acts
 from bookings.operations.closure_acts import act_version
 from bookings.operations.closure_plan import Outage
 from depots.models import Evse
@@ -23,7 +24,7 @@ from tests.factories import (
     option_of,
     slot,
 )
-from tests.races.processes import all_at_once
+from tests.races.processes import all_at_once, at_once
 from tests.races.removed_guards import attempt
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,3 +76,19 @@ def test_who_books_a_place_while_a_closure_is_taken_back_and_who_came_from_there
     expected = {"done": (free, "kept"), "slot_taken": (closed, "restored")}
     assert (standing.evse, step.after) == expected[answers[0]]
     assert Booking.objects.filter(evse=closed, status="confirmed").count() == 1
+
+
+def test_what_a_closure_cancelled_is_booked_again_once_and_its_step_says_so() -> None:
+    evse = make_evse(make_depot())
+    booker(evse)()
+    act = close(evse)
+    operations.lift_closure(closure_id=act.closures.get().pk, now=NOW)
+    step = ClosureStep.objects.select_related("booking").get()
+
+    def book_again(_: int) -> str:
+        closure_acts._rebook(step, MANAGER, NOW)
+        return step.after
+
+    assert at_once(book_again, 3) == ["rebooked"] * 3
+    step.refresh_from_db()
+    assert (step.after, step.why, step.rebooked) == ("rebooked", "", Booking.objects.get(status="confirmed"))
