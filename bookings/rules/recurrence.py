@@ -1,7 +1,7 @@
 """The moments of a series: a rule of RFC 5545 (section 3.3.10) by the clock of its depot, read in bounded time.
 
 A series has at most one slot a day, known by its local date. Its rule has an end, and lies within MOST_YEARS: whatever a rule
-says, no more than one day after the other is looked at until then.
+says, each day until then is looked at once.
 """
 
 from __future__ import annotations
@@ -14,32 +14,27 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dateutil import rrule
-
 from bookings.errors import RuleUnclear
+from bookings.rules.rule_days import DayRule, Weekday
 
 MOST_OCCURRENCES = 400
 MOST_YEARS = 10
 MOST_CHARACTERS = 300
-_FREQUENCIES = {
-    "DAILY": rrule.DAILY, "WEEKLY": rrule.WEEKLY, "MONTHLY": rrule.MONTHLY, "YEARLY": rrule.YEARLY,
-}  # fmt: skip
-_WEEKDAYS = {
-    "MO": rrule.MO, "TU": rrule.TU, "WE": rrule.WE, "TH": rrule.TH, "FR": rrule.FR, "SA": rrule.SA, "SU": rrule.SU,
-}  # fmt: skip
+_FREQUENCIES = {name: name for name in ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")}
+_WEEKDAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}
 _NUMBERS = {
-    "BYMONTH": ("bymonth", 1, 12),
-    "BYMONTHDAY": ("bymonthday", -31, 31),
-    "BYYEARDAY": ("byyearday", -366, 366),
-    "BYWEEKNO": ("byweekno", -53, 53),
-    "BYSETPOS": ("bysetpos", -366, 366),
+    "BYMONTH": (1, 12),
+    "BYMONTHDAY": (-31, 31),
+    "BYYEARDAY": (-366, 366),
+    "BYWEEKNO": (-53, 53),
+    "BYSETPOS": (-366, 366),
 }
 _ONLY_WITH = {
     "BYMONTHDAY": ("DAILY", "MONTHLY", "YEARLY"),
     "BYYEARDAY": ("YEARLY",),
     "BYWEEKNO": ("YEARLY",),
 }
-_LAST_YEAR = 9999
+_YEARS = range(2000, 2200)
 _ENDS = {"COUNT", "UNTIL"}
 _SUB_DAILY = {"BYHOUR", "BYMINUTE", "BYSECOND"}
 _WEEKDAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
@@ -68,14 +63,16 @@ def read(text: str, first: datetime, zone: ZoneInfo) -> Recurrence:
     parts = _parts(text)
     if ("COUNT" in parts) == ("UNTIL" in parts):
         raise RuleUnclear("A series has an end: write either COUNT or UNTIL.")
-    asked = dict(_keyword(name, value) for name, value in parts.items() if name not in _ENDS)
+    if first.year not in _YEARS:
+        raise RuleUnclear(f"A series begins in a year before {_YEARS.stop}.", field="first.starts_at")
+    asked = {name.lower(): _part(name, value) for name, value in parts.items() if name not in _ENDS}
     last = first + timedelta(days=366 * MOST_YEARS)
     count = _number("COUNT", parts["COUNT"], 1, MOST_OCCURRENCES) if "COUNT" in parts else None
     until = _until(parts["UNTIL"], zone) if "UNTIL" in parts else last
     if until > last:
         raise RuleUnclear(f"A series ends within {MOST_YEARS} years.")
     _check_parts(parts)
-    starts = tuple(islice(_generated(first, until, asked), count or MOST_OCCURRENCES + 1))
+    starts = tuple(islice(_generated(DayRule(**asked), first, until), count or MOST_OCCURRENCES + 1))
     _check(starts, first, count)
     return Recurrence(";".join(f"{name}={value}" for name, value in parts.items()), starts)
 
@@ -108,19 +105,18 @@ def _parts(text: str) -> dict[str, str]:
     return found
 
 
-def _keyword(name: str, value: str) -> tuple[str, Any]:
-    """What dateutil calls it, and its value."""
+def _part(name: str, value: str) -> Any:
+    """Its value, as of DayRule."""
     if name == "FREQ":
-        return "freq", _chosen(value, _FREQUENCIES, "A series has at most one slot a day: FREQ is one of {}.")
+        return _chosen(value, _FREQUENCIES, "A series has at most one slot a day: FREQ is one of {}.")
     if name == "WKST":
-        return "wkst", _chosen(value, _WEEKDAYS, "WKST is one of {}.")
+        return _chosen(value, _WEEKDAYS, "WKST is one of {}.")
     if name == "INTERVAL":
-        return "interval", _number(name, value, 1, 999)
+        return _number(name, value, 1, 999)
     if name == "BYDAY":
-        return "byweekday", [_weekday(one) for one in _listed(name, value)]
+        return frozenset(_weekday(one) for one in _listed(name, value))
     if name in _NUMBERS:
-        keyword, least, most = _NUMBERS[name]
-        return keyword, [_number(name, one, least, most) for one in _listed(name, value)]
+        return frozenset(_number(name, one, *_NUMBERS[name]) for one in _listed(name, value))
     if name in _SUB_DAILY:
         raise RuleUnclear(f"A series has at most one slot a day, at the time of its first: leave {name} out.")
     raise RuleUnclear(f"{name[:20]} is no part of a rule.")
@@ -146,12 +142,11 @@ def _number(name: str, value: str, least: int, most: int) -> int:
     return number
 
 
-def _weekday(value: str) -> object:
+def _weekday(value: str) -> Weekday:
     found = _WEEKDAY.fullmatch(value)
     if found is None:
         raise RuleUnclear(f"{value[:20] or 'Nothing'} is no weekday, as MO or -1FR is.")
-    day = _WEEKDAYS[found[2]]
-    return day(_number("BYDAY", found[1], -53, 53)) if found[1] else day
+    return Weekday(_WEEKDAYS[found[2]], _number("BYDAY", found[1], -53, 53) if found[1] else None)
 
 
 def _until(value: str, zone: ZoneInfo) -> datetime:
@@ -161,27 +156,21 @@ def _until(value: str, zone: ZoneInfo) -> datetime:
         if found is None:
             raise ValueError
         moment = datetime.strptime(found[1] + (found[3] or "235959"), "%Y%m%d%H%M%S")  # noqa: DTZ007
-        if not 2000 <= moment.year < 2200:
+        if moment.year not in _YEARS:
             raise ValueError
     except ValueError:
         raise RuleUnclear("UNTIL is a day, as 20301231, or a time, as 20301231T120000Z.") from None
     return local(moment.replace(tzinfo=UTC), zone) if found[4] else moment
 
 
-def _generated(first: datetime, until: datetime, asked: dict[str, Any]) -> Iterator[datetime]:
-    """Dateutil looks for a day that never comes until the year 9999. It is asked as close to that as the calendar is the same,
-    which it is every 400 years."""
-    years = (_LAST_YEAR - MOST_YEARS - 1 - first.year) // 400 * 400
-    ahead = rrule.rrule(dtstart=_in_year(first, years), until=_in_year(until, years), **asked)
-    return (_in_year(moment, -years) for moment in ahead)
-
-
-def _in_year(moment: datetime, later: int) -> datetime:
-    return moment.replace(year=moment.year + later)
+def _generated(rule: DayRule, first: datetime, until: datetime) -> Iterator[datetime]:
+    days = rule.completed(first.date()).days(first.date(), until.date())
+    starts = (datetime.combine(day, first.time()) for day in days)
+    return (start for start in starts if start <= until)
 
 
 def _check_parts(parts: Mapping[str, str]) -> None:
-    """What RFC 5545 forbids beside each other, and dateutil would read as something else."""
+    """Raises RuleUnclear of what RFC 5545 forbids beside each other."""
     frequency = parts["FREQ"]
     for name, allowed in _ONLY_WITH.items():
         if name in parts and frequency not in allowed:
