@@ -6,7 +6,7 @@ a period that would have been allowed, where one is known.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
@@ -26,6 +26,8 @@ class BookingError(Exception):
     field: str = ""
     # Where in what was sent that field is, if the asker sent several such things at once.
     path: str = ""
+    # Looks for the nearest period, where that was put off (bookings.operations.places.nearest_later).
+    find_nearest: Callable[[], Period | None] | None = None
 
     def __init__(self, sentence: str, *, nearest: Period | None = None) -> None:
         super().__init__(sentence)

@@ -9,7 +9,7 @@ gives the locked row as it is now, but what it joins to it as it was before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -75,15 +75,31 @@ def lock_booking(
 def lock_together(booking_ids: Collection[int]) -> list[Booking]:
     """Several bookings in key order, with what `lock_booking` locks before each, all of it before the first of them; whatever an
     operation then locks for one of them is locked already."""
+    return lock_behind(booking_ids, lock_ids)
+
+
+def lock_behind(booking_ids: Collection[int], lock: Callable[[Collection[int]], object]) -> list[Booking]:
+    """The same where `lock` locks more before them than the EVSEs that it is given."""
     while True:
-        known = Booking.objects.filter(pk__in=booking_ids)
-        needed = frozenset[int]().union(*(_lock_set(booking, (), depot=False).evse_ids for booking in known))
+        needed = places_of(Booking.objects.filter(pk__in=booking_ids))
         with transaction.atomic():
-            lock_ids(needed)
+            lock(needed)
             locked = lock_bookings(booking_ids)
-            if all(needed >= _lock_set(booking, (), depot=False).evse_ids for booking in locked):
+            if places_of(locked) <= needed:
                 return locked
             transaction.set_rollback(True)
+
+
+def places_of(bookings: Iterable[Booking]) -> frozenset[int]:
+    """The EVSEs where they are, and where a place is kept for a change or an offer beside them."""
+    known = list(bookings)
+    own = [booking.evse_id for booking in known if booking.evse_id]
+    waiting = [booking.pk for booking in known if booking.decide_until is not None]
+    kept: Iterable[int] = ()
+    if waiting:
+        places = Occupancy.objects.filter(holder__in=waiting, kind=Occupancy.Kind.PENDING)
+        kept = places.values_list("evse_id", flat=True)
+    return frozenset([*own, *kept])
 
 
 def lock_ids(evse_ids: Collection[int]) -> None:
@@ -122,12 +138,7 @@ def _lock_set(
     depot: bool | Callable[[Booking], bool],
 ) -> _LockSet:
     more = also(booking) if callable(also) else also
-    own = [booking.evse_id] if booking.evse_id else []
-    kept: Collection[int] = ()
-    if booking.decide_until is not None:  # set as long as a place is kept for a change
-        places = Occupancy.objects.filter(holder=booking.pk, kind=Occupancy.Kind.PENDING)
-        kept = places.values_list("evse_id", flat=True)
-    return _LockSet(frozenset([*more, *own, *kept]), depot(booking) if callable(depot) else depot)
+    return _LockSet(places_of([booking]) | frozenset(more), depot(booking) if callable(depot) else depot)
 
 
 def _lock_row(known: Booking) -> Booking:

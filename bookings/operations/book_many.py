@@ -27,6 +27,7 @@ from bookings.operations.many_wishes import (
     keyed,
     version_of,
 )
+from bookings.operations.places import nearest_later, tell_nearest
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import configuration
 from bookings.rules.configuration import Configuration
@@ -111,12 +112,13 @@ class _Act:
     def carry_out(self, plan: ManyPlan, ends: _Ends, *, is_final: bool) -> list[ManyOutcome]:
         """Raises what _Ends does, and _PlanIsOld unless `is_final`."""
         outcomes: list[ManyOutcome] = []
-        try:
-            with calendars.one_operation():
-                outcomes = self._booked_by(plan, is_final=is_final)
-                ends.judge(outcomes)
-        except _TakenBack:
-            pass
+        with nearest_later():
+            try:
+                with calendars.one_operation():
+                    outcomes = self._booked_by(plan, is_final=is_final)
+                    ends.judge(outcomes)
+            except _TakenBack:
+                pass
         return outcomes
 
     def _wishes(self, *, ours: bool) -> dict[int, ManyWish]:
@@ -145,6 +147,8 @@ class _Act:
         found |= {
             n: ManyOutcome(refusal=why) for n, why in enumerate(self.asked) if isinstance(why, BookingError)
         }
+        # Not after the transaction: what is free depends on what the others of them have got.
+        tell_nearest(found[number].refusal for number in sorted(own))
         return [found[number] for number in range(len(self.asked))]
 
     def _lock(self, own: Mapping[int, ManyWish]) -> dict[int, Configuration]:
@@ -232,8 +236,10 @@ class _Act:
                     return ManyOutcome(request_booking(request, actor=self.actor, now=self.now))
             except BookingError as refusal:
                 refusals.append(refusal)
-        # Of several options the one that knows another time says most.
-        return ManyOutcome(refusal=next((one for one in refusals if one.nearest), refusals[0]))
+        # Of several options the one that may know another time says most.
+        return ManyOutcome(
+            refusal=next((one for one in refusals if one.nearest or one.find_nearest), refusals[0])
+        )
 
 
 __all__ = ["MOST_AT_ONCE", "ManyOutcome", "ManyWish", "book_many", "version_of"]

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from django.db import transaction
@@ -26,6 +27,7 @@ from bookings.models import Booking, BookingSeries
 from bookings.models.bookings import new_request_id
 from bookings.operations.book import request_booking
 from bookings.operations.many_wishes import version_of
+from bookings.operations.places import nearest_later, tell_nearest
 from bookings.operations.series_plan import (
     OccurrenceOutcome,
     SeriesPlan,
@@ -37,6 +39,7 @@ from bookings.rules import periods
 from bookings.rules.entitlement import own_trailer, own_vehicle
 from bookings.rules.permissions import CHANGEABLE
 from bookings.rules.terms import Terms
+from bookings.search.bookable import terms_for
 from bookings.signals import series_due, series_missed
 
 SERIES = Actor(ActorKind.BERTH, "series")
@@ -45,6 +48,8 @@ LOOK_AGAIN = timedelta(days=1)
 # A job that was claimed and did not come to its end is given out again.
 CLAIMED_FOR = timedelta(minutes=2)
 AT_ONCE = 500
+# A preview keeps others from booking there for so many days at most.
+DAYS_UNDER_LOCKS = 20
 
 
 def preview_series(asked: SeriesRequest, *, actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
@@ -52,14 +57,13 @@ def preview_series(asked: SeriesRequest, *, actor: Actor, now: datetime) -> list
     RuleUnclear."""
     plan = SeriesPlan.of_request(asked)
     found: list[OccurrenceOutcome] = []
-    try:
-        with calendars.one_operation():
-            found = _DayByDay.under_locks(plan, None, actor, now).book(plan.dates)
-            raise _TakenBack
-    except _TakenBack:
-        return found
+    for days in _pieces(plan, terms_for(plan.first.option, plan.first.fleet, now=now)):
+        found += _seen(plan, days, actor, now)
+    tell_nearest(one.refusal for one in found)
+    return found
 
 
+@nearest_later()
 def book_series(
     asked: SeriesRequest,
     *,
@@ -95,6 +99,7 @@ def book_series(
     return series
 
 
+@nearest_later()
 def extend_series(*, series_id: int, now: datetime) -> BookingSeries:
     """Book what the horizon has reached by now; done twice it does nothing more. What is refused becomes an exception, and the
     fleet is told."""
@@ -134,6 +139,35 @@ def locked_series(series_id: int) -> BookingSeries:
 
 class _TakenBack(Exception):
     """Ends the transaction of what is not meant to stay."""
+
+
+def _pieces(plan: SeriesPlan, terms: Terms) -> Iterator[list[date]]:
+    """Its days in pieces that know nothing of each other. They are parted only where no slot of one reaches to one of another;
+    where open bookings are counted nowhere, since there it is their number that ends them."""
+    spans = [plan.period(day) for day in plan.dates]
+    ahead = list(accumulate((span.starts_at for span in reversed(spans)), min))[::-1]
+    lasts = timedelta() if plan.length else timedelta(minutes=terms.max_duration_min)
+    reached, piece = spans[0].starts_at, list[date]()
+    for day, span, earliest in zip(plan.dates, spans, ahead, strict=True):
+        is_full = len(piece) >= DAYS_UNDER_LOCKS and terms.max_open_bookings is None
+        if is_full and earliest >= reached + terms.tail + terms.early_start:
+            yield piece
+            piece = []
+        piece.append(day)
+        reached = max(reached, span.starts_at + max(span.duration, lasts))
+    yield piece
+
+
+@nearest_later()
+def _seen(plan: SeriesPlan, days: Sequence[date], actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
+    """What would become of them, taken back."""
+    found: list[OccurrenceOutcome] = []
+    try:
+        with calendars.one_operation():
+            found = _DayByDay.under_locks(plan, None, actor, now).book(days)
+            raise _TakenBack
+    except _TakenBack:
+        return found
 
 
 @dataclass(frozen=True)

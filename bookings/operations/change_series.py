@@ -15,7 +15,7 @@ from django.db.models import prefetch_related_objects
 
 from bookings.actors import Actor
 from bookings.core import calendars
-from bookings.core.locking import lock_bookings
+from bookings.core.locking import lock_behind
 from bookings.errors import (
     BookingError,
     CancelTooLate,
@@ -30,6 +30,7 @@ from bookings.operations.book_series import locked_series
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
+from bookings.operations.places import nearest_later
 from bookings.operations.series_plan import OccurrenceOutcome, SeriesPlan, lock_reach, version_of
 from bookings.rules import permissions, recurrence
 from bookings.rules.periods import local_time
@@ -53,6 +54,7 @@ class SeriesChange:
     booking_id: int | None = None
 
 
+@nearest_later()
 def change_series(
     series_id: int, change: SeriesChange, *, seen_version: int | None = None, actor: Actor, now: datetime
 ) -> BookingSeries:
@@ -81,8 +83,8 @@ def cancel_series(
     actor: Actor,
     now: datetime,
 ) -> BookingSeries:
-    """Give up all that can be given up without a fee, from one of its bookings on or all of it, and what waits. What is past its
-    deadline stays: it is cancelled by itself, where its terms allow that. Partners are asked.
+    """Give up all that can be given up without a fee, from one of its bookings on or all of it, and what waits: those days become
+    exceptions. What is past its deadline stays: it is cancelled by itself, where its terms allow that. Partners are asked.
 
     Raises ChangedMeanwhile, ReasonUnknown, Booking.DoesNotExist, or, where nothing can be given up, CancelTooLate or
     WrongStatus.
@@ -98,9 +100,9 @@ def cancel_series(
             raise _why_none(in_scope, now)
         for row in free:
             cancel_booking(booking_id=row.pk, reason=reason, by=Booking.Side.FLEET, actor=actor, now=now)
-        series.next_date, series.due_at = None, None
+        _end_waiting(series, rows)
         series.ended_at = series.ended_at or (now if since is None else None)
-        _raise_version(series, "next_date", "due_at", "ended_at")
+        _raise_version(series, "next_date", "due_at", "exceptions", "ended_at")
     return series
 
 
@@ -113,15 +115,8 @@ def _locked(series_id: int, seen_version: int | None, now: datetime) -> tuple[Bo
     """The series, and its bookings in their order with all that a change of them may touch. Raises ChangedMeanwhile."""
     series = locked_series(series_id)
     first = SeriesPlan.of_series(series).first
-    while True:
-        known = dict(series.bookings.values_list("pk", "evse_id"))
-        with transaction.atomic():
-            evse_ids = {evse_id for evse_id in known.values() if evse_id}
-            lock_reach(first, also=evse_ids, now=now)
-            rows = lock_bookings(known)
-            if {row.evse_id for row in rows if row.evse_id} <= evse_ids:
-                break
-            transaction.set_rollback(True)  # one was moved meanwhile
+    ids = list(series.bookings.values_list("pk", flat=True))
+    rows = lock_behind(ids, lambda evse_ids: lock_reach(first, also=evse_ids, now=now))
     if seen_version not in {None, version_of(series, [row.version for row in rows])}:
         raise ChangedMeanwhile("The series, or one of its bookings, has changed meanwhile. Look again.")
     return series, sorted(rows, key=lambda row: row.series_date or date.min)
@@ -251,6 +246,14 @@ def _change_template(series: BookingSeries, request: ChangeRequest, move: _Move)
         asked["energy"] = request.energy.to_json()
     series.asked = asked
     series.save(update_fields=["shift", "length", "evse", "vehicle", "trailer", "asked"])
+
+
+def _end_waiting(series: BookingSeries, rows: Sequence[Booking]) -> None:
+    if series.next_date is not None:
+        booked = {row.series_date for row in rows}
+        waiting = [day for day in SeriesPlan.of_series(series).dates if day >= series.next_date]
+        series.exceptions = sorted({*series.exceptions, *(day for day in waiting if day not in booked)})
+    series.next_date, series.due_at = None, None
 
 
 def _raise_version(series: BookingSeries, *fields: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -14,6 +15,8 @@ from bookings.core.constraints import violation_raises
 from bookings.core.standing import Taken
 from bookings.errors import (
     NO_ROOM,
+    BookingError,
+    Conflicts,
     DoesNotFit,
     RequestIdInUse,
     SlotTaken,
@@ -32,6 +35,10 @@ from bookings.rules.terms import Terms
 from bookings.search import availability
 from depots.models import Evse
 from depots.periods import Period
+
+# Of many that are refused at once so many say what is nearest: each is a search.
+MOST_NEAREST = 20
+_is_put_off: ContextVar[bool] = ContextVar("nearest_is_put_off", default=False)
 
 
 def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None:
@@ -144,7 +151,7 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
     """Around a whole operation: constraints speak as our errors, and a slot that is taken, or without power or quota, says
     what is nearest.
 
-    That is asked only then, after the transaction.
+    That is asked only then, after the transaction; of one within another see `nearest_later`.
     """
     try:
         with violation_raises(
@@ -159,8 +166,35 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
         ):
             yield
     except (SlotTaken, *NO_ROOM) as refusal:
-        refusal.nearest = refusal.nearest or nearest()
+        if _is_put_off.get():
+            refusal.find_nearest = nearest
+        else:
+            refusal.nearest = refusal.nearest or nearest()
         raise
+
+
+@contextmanager
+def nearest_later() -> Iterator[None]:
+    """Around a transaction with many operations: what is nearest is not asked with each refusal, under locks others wait for.
+    What leaves as a refusal knows it then, Conflicts of all they have; of what does not end so `tell_nearest` asks, or nobody."""
+    before = _is_put_off.set(True)
+    try:
+        yield
+    except BookingError as refusal:
+        outcomes = refusal.outcomes if isinstance(refusal, Conflicts) else ()
+        tell_nearest([refusal, *(outcome.refusal for outcome in outcomes)])
+        raise
+    finally:
+        _is_put_off.reset(before)
+
+
+def tell_nearest(refusals: Iterable[BookingError | None]) -> None:
+    """Let the first MOST_NEAREST of those that were refused within `nearest_later` say what is nearest, and no others."""
+    asking = [refusal for refusal in refusals if refusal is not None and refusal.find_nearest is not None]
+    for number, refusal in enumerate(asking):
+        if number < MOST_NEAREST and refusal.nearest is None and refusal.find_nearest is not None:
+            refusal.nearest = refusal.find_nearest()
+        refusal.find_nearest = None
 
 
 def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:

@@ -22,7 +22,7 @@ from bookings.api.preconditions import seen_version
 from bookings.api.problems import ApiResponse, Invalid, refused, told
 from bookings.api.schemas import SeriesObject, SeriesPreview
 from bookings.errors import BookingError, Conflicts, RuleUnclear
-from bookings.models import Booking, BookingSeries
+from bookings.models import LIVE, Booking, BookingSeries
 from bookings.operations import OccurrenceOutcome, Scope, SeriesChange, SeriesRequest
 from bookings.operations.series_plan import version_of
 from bookings.rules.recurrence import MOST_CHARACTERS, MOST_OCCURRENCES
@@ -118,13 +118,16 @@ def change(request: HttpRequest, series_id: str, body: SeriesPatch) -> HttpRespo
     return _answer_with(caller, found.pk)
 
 
-@router.delete("/{series_id}", response={204: None})
+@router.delete("/{series_id}", response={200: SeriesObject, 204: None})
 def cancel(request: HttpRequest, series_id: str) -> HttpResponse:
-    """Give up all that can be without a fee, and what waits. What is past its deadline stays and is cancelled by itself; where
-    nothing can be given up: `cancel_too_late` or `wrong_status`."""
+    """Give up all that can be without a fee, and what waits, whose days become exceptions. Where something stays (past its
+    deadline, or a partner has not answered) 200 with the series, else 204; where nothing can be given up: `cancel_too_late` or
+    `wrong_status`."""
     caller = caller_of(request)
     found = _own(caller, series_id)
     operations.cancel_series(found.pk, reason="NO_CANCELED", actor=caller.actor, now=caller.now)
+    if found.bookings.filter(status__in=LIVE).exists():
+        return _answer_with(caller, found.pk)
     return HttpResponse(status=204)
 
 

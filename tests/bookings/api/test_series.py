@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import time_machine
 
 from bookings.models import Booking, BookingSeries
 from tests.bookings.api.conftest import Site
@@ -174,6 +175,16 @@ def test_a_series_is_given_up(site: Site) -> None:
     assert site.system.send("DELETE", address).status_code == 204
     assert {one["status"] for one in site.system.get(address).json()["bookings"]} == {"cancelled"}
     assert refused(site.system.send("DELETE", address)) == (409, "wrong_status")
+
+
+def test_where_something_stays_the_series_is_told(site: Site) -> None:
+    address = f"/series/{booked(site)['id']}"
+
+    with time_machine.travel(at(11, 45), tick=False):  # past the deadline of the first
+        answer = site.system.send("DELETE", address)
+
+    assert answer.status_code == 200
+    assert [one["status"] for one in answer.json()["bookings"]] == ["confirmed", "cancelled", "cancelled"]
 
 
 def test_a_key_books_one_series(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,12 +20,23 @@ from bookings.errors import (
     EndsBeforeStart,
     NothingToChange,
     RuleUnclear,
+    SlotTaken,
     WrongStatus,
 )
 from bookings.models import Booking, BookingEvent, BookingOption, BookingSeries, Occupancy, Vehicle
-from bookings.operations import ChangeRequest, Scope, SeriesChange, SeriesRequest, SlotRequest
+from bookings.operations import (
+    ChangeRequest,
+    Scope,
+    SeriesChange,
+    SeriesRequest,
+    SlotRequest,
+    places,
+    series_plan,
+)
+from bookings.operations.counter_offer import CounterOffer
 from bookings.operations.series_plan import OccurrenceOutcome, version_of
 from bookings.rules.charging_duration import EnergyAsked
+from bookings.search import availability
 from depots.periods import Period
 from tests.factories import (
     DISPATCHER,
@@ -104,6 +116,50 @@ def test_a_dry_run_says_what_becomes_of_each_day_and_leaves_nothing() -> None:
     assert [one.date for one in (first, second, third)] == [date(2030, 1, 15 + day) for day in range(3)]
     assert second.asked == slot(10, 11, day=1)
     assert second.nearest in {slot(9, 10, day=1), slot(11, 12, day=1)}
+
+
+def test_what_is_nearest_is_looked_for_after_a_dry_run_and_of_the_first_that_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    option = pool_of()
+    other = make_vehicle()
+    for day in range(3):
+        book_slot(fleet=other.fleet, option=option, vehicle=other, period=slot(10, 11, day=day))
+    monkeypatch.setattr(places, "MOST_NEAREST", 2)
+    depth, nearest = len(connection.savepoint_ids), availability.nearest
+    asked_at: list[int] = []
+
+    def look(*given: Any, **more: Any) -> Period | None:
+        asked_at.append(len(connection.savepoint_ids) - depth)
+        return nearest(*given, **more)
+
+    monkeypatch.setattr(availability, "nearest", look)
+
+    outcomes = preview(asked(option))
+
+    assert [one.nearest is not None for one in outcomes] == [True, True, False]
+    assert asked_at == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("terms", "period", "pieces"),
+    [
+        ({}, slot(10, 11), [20, 20, 10]),
+        # Where they reach to the next, or where their number counts, each has to know of the others.
+        ({"max_duration_min": 1500}, Period(at(10), at(11, day=1)), [50]),
+        ({"max_open_bookings": 30}, slot(10, 11), [50]),
+    ],
+)
+def test_a_dry_run_is_parted_where_no_day_counts_for_another(
+    terms: dict[str, Any], period: Period, pieces: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    module = import_module("bookings.operations.book_series")
+    monkeypatch.setattr(module, "_seen", lambda plan, days, actor, now: seen.append(len(days)) or [])
+
+    preview(asked(pool_of(terms=terms), "FREQ=DAILY;COUNT=50", period))
+
+    assert seen == pieces
 
 
 def test_all_is_booked_or_nothing() -> None:
@@ -265,6 +321,17 @@ def test_one_is_changed_alone() -> None:
     assert times(series) == ["15 10:00-11:00", "16 12:00-13:00", "17 10:00-11:00"]
 
 
+def test_one_that_cannot_be_changed_says_what_is_nearest() -> None:
+    option = pool_of()
+    series = book(asked(option))
+    book_slot(fleet=(other := make_vehicle()).fleet, option=option, vehicle=other, period=slot(12, 13))
+
+    with pytest.raises(SlotTaken) as refusal:
+        change(series, Scope.ONE, bookings(series)[0], starts_at=at(12), ends_at=at(13))
+
+    assert refusal.value.nearest in {slot(11, 12), slot(13, 14)}
+
+
 def test_this_and_following_move_by_the_same_local_time() -> None:
     series = book(asked(pool_of()))
 
@@ -406,6 +473,7 @@ def test_all_that_can_be_is_given_up_and_nothing_waits_any_more() -> None:
     past_its_deadline, given_up = bookings(series)
     assert (past_its_deadline.status, given_up.status) == ("confirmed", "cancelled")
     assert (series.next_date, series.due_at, series.ended_at) == (None, None, at(9, 45))
+    assert series.exceptions == [date(2030, 1, 29), date(2030, 2, 5)]
     with pytest.raises(CancelTooLate):
         cancel(series, now=at(9, 45))
 
@@ -424,6 +492,32 @@ def test_a_series_is_given_up_from_one_on() -> None:
     cancel(series, booking_id=bookings(series)[1].pk)
 
     assert [one.status for one in bookings(series)] == ["confirmed", "cancelled", "cancelled"]
+
+
+def test_what_waits_after_the_one_it_is_given_up_from_becomes_an_exception() -> None:
+    series = book(asked(pool_of(), "FREQ=WEEKLY;COUNT=4"), what_fits=True)
+
+    series = cancel(series, booking_id=bookings(series)[1].pk)
+
+    assert [one.status for one in bookings(series)] == ["confirmed", "cancelled"]
+    assert series.exceptions == [date(2030, 1, 29), date(2030, 2, 5)]
+    assert (series.next_date, series.ended_at) == (None, None)
+
+
+def test_a_place_kept_beside_a_booking_is_locked_before_the_bookings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an offer of the depot it may be at an EVSE that the series itself could never take."""
+    option = pool_of()
+    elsewhere, series = make_evse(option.depot), book(asked(option))
+    offer = CounterOffer(evse=elsewhere, period=slot(12, 13))
+    operations.offer_instead(booking_id=bookings(series)[0].pk, offer=offer, actor=DISPATCHER, now=NOW)
+    locked: list[set[int]] = []
+    lock_ids = series_plan.lock_ids
+    monkeypatch.setattr(series_plan, "lock_ids", lambda ids: locked.append(set(ids)) or lock_ids(ids))
+
+    cancel(series)
+
+    assert locked == [{option.evses.get().pk, elsewhere.pk}]
+    assert {one.status for one in bookings(series)} == {"cancelled"}
 
 
 def test_what_would_cost_a_fee_is_not_given_up_with_the_others() -> None:
