@@ -91,6 +91,7 @@ def follow_eta(vehicle_id: int) -> None:
 
 @dramatiq.actor(max_retries=5, time_limit=3_600_000)
 def forget_old_news() -> None:
-    """Once a day, what people and systems were told long ago, in batches."""
-    for forget_old in (webhooks.forget_old, feed.forget_old, inbox.forget_old, mails.forget_old):
+    """Once a day, what people and systems were told long ago, and who waited for a slot, in batches."""
+    told = (webhooks.forget_old, feed.forget_old, inbox.forget_old, mails.forget_old)
+    for forget_old in (*told, operations.forget_settled):
         forget_old(now=timezone.now())

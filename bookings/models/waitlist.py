@@ -84,6 +84,19 @@ class WaitlistEntry(models.Model):
             models.Index(fields=["waits_until"], name="waitlist_over", condition=Q(status="waiting")),
             models.Index(fields=["offered_until"], name="waitlist_offers", condition=Q(status="offered")),
             models.Index(fields=["fleet", "asked_at"], name="waitlist_of_fleet"),
+            models.Index(
+                fields=["fleet", "asked_at", "id"],
+                name="waitlist_open",
+                condition=Q(status__in=["waiting", "offered"]),
+            ),
+            models.Index(
+                fields=["fleet", "-settled_at", "-id"],
+                name="waitlist_settled",
+                condition=Q(settled_at__isnull=False),
+            ),
+            models.Index(
+                fields=["settled_at"], name="waitlist_forgotten", condition=Q(settled_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

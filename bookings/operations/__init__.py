@@ -93,6 +93,7 @@ from bookings.operations.waitlist import (
     due_offers,
     expire_waiting,
     follow_offer,
+    forget_settled,
     join_waitlist,
     leave_waitlist,
 )
@@ -164,6 +165,7 @@ __all__ = [
     "follow_eta",
     "follow_offer",
     "foreseen_delay",
+    "forget_settled",
     "give_back",
     "give_back_at_partner",
     "give_up_waiting",

@@ -9,11 +9,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 
 from bookings.actors import Actor
 from bookings.core import calendars
 from bookings.core.constraints import violation_raises
+from bookings.core.forgetting import delete_in_batches
 from bookings.errors import (
     NO_ROOM,
     ChangedMeanwhile,
@@ -33,12 +35,16 @@ from bookings.rules import content_version
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import terms_for
+from depots.models import Organisation
 
 Status = WaitlistEntry.Status
 # What may pass: somebody gives a slot back, or an own booking ends. Whatever else is refused would be refused then too.
 MAY_PASS = (SlotTaken, *NO_ROOM, TooManyBookings)
 # So many entries of one fleet are open at once.
 MOST_WAITING = 500
+_ONE_JOINS = "SELECT pg_advisory_xact_lock(hashtextextended('joins the waiting list', %s))"
+# So long one finds what became of an entry.
+SETTLED_KEPT = timedelta(days=90)
 
 
 def join_waitlist(request: SlotRequest, *, actor: Actor, now: datetime) -> WaitlistEntry:
@@ -47,11 +53,6 @@ def join_waitlist(request: SlotRequest, *, actor: Actor, now: datetime) -> Waitl
     Raises what booking it would, where waiting does not help; WaitsAlready, TooManyWaiting.
     """
     _check_may_pass(request, actor, now)
-    waiting = WaitlistEntry.objects.filter(fleet=request.fleet, status__in=[Status.WAITING, Status.OFFERED])
-    if waiting.count() >= MOST_WAITING:
-        raise TooManyWaiting(
-            f"{request.fleet} waits for {MOST_WAITING} slots already, the most there may be."
-        )
     lead = timedelta(minutes=terms_for(request.option, request.fleet, now=now).lead_min)
     entry = WaitlistEntry(
         fleet=request.fleet, depot=request.option.depot, option=request.option, evse=request.evse,
@@ -61,6 +62,7 @@ def join_waitlist(request: SlotRequest, *, actor: Actor, now: datetime) -> Waitl
     )  # fmt: skip
     twice = WaitsAlready("This vehicle waits for the same slot already.")
     with violation_raises({"waitlist_once": twice}), calendars.one_operation():
+        _check_most(entry.fleet)
         entry.save()
         mark_waiting(entry.depot_id, due_at=now)
     return entry
@@ -126,6 +128,10 @@ def expire_waiting(*, now: datetime) -> int:
     return over.update(status=Status.EXPIRED, settled_at=now)
 
 
+def forget_settled(*, now: datetime) -> None:
+    delete_in_batches(WaitlistEntry.objects.filter(settled_at__lte=now - SETTLED_KEPT))
+
+
 def due_offers(now: datetime) -> list[int]:
     """Offers that something became of, by id."""
     rows = WaitlistEntry.objects.filter(status=Status.OFFERED)
@@ -171,11 +177,19 @@ class _TakenBack(Exception):
     """Ends the transaction of what is not meant to stay."""
 
 
+def _check_most(fleet: Organisation) -> None:
+    """One of a fleet joins at a time, so that all count. Raises TooManyWaiting."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_JOINS, [fleet.pk])
+    if WaitlistEntry.objects.filter(fleet=fleet, status__in=WaitlistEntry.OPEN).count() >= MOST_WAITING:
+        raise TooManyWaiting(f"{fleet} waits for {MOST_WAITING} slots already, the most there may be.")
+
+
 def _check_may_pass(request: SlotRequest, actor: Actor, now: datetime) -> None:
     """Book it and take that back: what is refused then for good is refused now."""
     try:
         with calendars.one_operation():
-            request_booking(request, actor=actor, now=now)
+            request_booking(request, names_nearest=False, actor=actor, now=now)
             raise _TakenBack
     except (_TakenBack, *MAY_PASS):
         return

@@ -124,17 +124,20 @@ def fleet_trip(user: Person, trip_id: int) -> Trip:
     return get_object_or_404(trips_of(user), pk=trip_id, fleet__in=fleets_booked_for(user))
 
 
-def waitlist_of(user: Person) -> QuerySet[WaitlistEntry]:
-    """What this person's fleets wait for: open entries first, what is on offer before the rest."""
-    rows = WaitlistEntry.objects.filter(fleet__in=fleets_seen(user))
-    rows = rows.select_related("fleet", "depot", "option", "evse", "vehicle", "held__evse")
-    turn = Case(When(status="offered", then=0), When(status="waiting", then=1), default=2)
-    return rows.order_by(turn, "-settled_at", "asked_at", "pk")
+def open_waitlist_of(user: Person) -> QuerySet[WaitlistEntry]:
+    """What this person's fleets wait for: what is on offer before the rest."""
+    rows = _waitlist_of(user).filter(status__in=WaitlistEntry.OPEN)
+    return rows.order_by(Case(When(status="offered", then=0), default=1), "asked_at", "pk")
+
+
+def settled_waitlist_of(user: Person) -> QuerySet[WaitlistEntry]:
+    """What they waited for, the last that was settled first."""
+    return _waitlist_of(user).filter(settled_at__isnull=False).order_by("-settled_at", "-pk")
 
 
 def waitlist_entry(user: Person, entry_id: int) -> WaitlistEntry:
     """An entry this person may accept or leave for its fleet."""
-    return get_object_or_404(waitlist_of(user), pk=entry_id, fleet__in=fleets_booked_for(user))
+    return get_object_or_404(_waitlist_of(user), pk=entry_id, fleet__in=fleets_booked_for(user))
 
 
 def booking(user: Person, booking_id: int) -> Booking:
@@ -384,3 +387,8 @@ def as_either(user: Person, found: Booking) -> Actor:
     """As its dispatcher, where the booking is one of their own, else as the depot's manager."""
     is_own = found.fleet_id in fleets_booked_for(user)
     return as_dispatcher(user) if is_own else as_manager(user)
+
+
+def _waitlist_of(user: Person) -> QuerySet[WaitlistEntry]:
+    rows = WaitlistEntry.objects.filter(fleet__in=fleets_seen(user))
+    return rows.select_related("fleet", "depot", "option", "evse", "vehicle", "held__evse")

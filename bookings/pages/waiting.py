@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import overload
+
+from django.db.models import QuerySet
 
 from bookings.models import WaitlistEntry
 from bookings.operations.waitlist import entry_version
@@ -61,6 +65,33 @@ class Waiting:
     @property
     def version(self) -> int:
         return entry_version(self.entry)
+
+
+@dataclass(frozen=True)
+class OpenFirst(Sequence[WaitlistEntry]):
+    """Entries that are open and behind them those that are settled, as one list that is read by pages: each by an index of its
+    own."""
+
+    open: QuerySet[WaitlistEntry]
+    settled: QuerySet[WaitlistEntry]
+
+    @cached_property
+    def _number_open(self) -> int:
+        return self.open.count()
+
+    def __len__(self) -> int:
+        return self._number_open + self.settled.count()
+
+    @overload
+    def __getitem__(self, of: int) -> WaitlistEntry: ...
+    @overload
+    def __getitem__(self, of: slice) -> list[WaitlistEntry]: ...
+    def __getitem__(self, of: int | slice) -> WaitlistEntry | list[WaitlistEntry]:
+        if isinstance(of, int):
+            return self[of : of + 1][0]
+        behind = slice(max(of.start - self._number_open, 0), max(of.stop - self._number_open, 0))
+        found = list(self.open[of]) if of.start < self._number_open else []
+        return [*found, *self.settled[behind]] if behind.stop > behind.start else found
 
 
 def waiting_of(entries: Iterable[WaitlistEntry], now: datetime) -> list[Waiting]:

@@ -137,3 +137,20 @@ def test_one_who_leaves_while_the_offer_commits_gives_its_hold_back() -> None:
 
     assert Booking.objects.get(waited=entry).status == "cancelled"
     assert Occupancy.objects.count() == 0
+
+
+def test_a_fleet_never_waits_for_more_than_it_may_however_many_join_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bookings.operations.waitlist.MOST_WAITING", 1)
+    option, fleet = option_of(make_evse(make_depot())), make_fleet()
+    vehicles = [make_vehicle(fleet) for _ in range(3)]
+
+    def join(number: int) -> str:
+        wanted = SlotRequest(fleet=fleet, option=option, vehicle=vehicles[number], period=slot(10, 11))
+        try:
+            return operations.join_waitlist(wanted, actor=DISPATCHER, now=NOW).status
+        except BookingError as refusal:
+            return refusal.code
+
+    assert sorted(at_once(join, 3)) == ["too_many_waiting", "too_many_waiting", "waiting"]

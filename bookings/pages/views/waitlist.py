@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -15,12 +15,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import operations
 from bookings.errors import BookingError
-from bookings.models import BookingStatus
+from bookings.models import BookingStatus, WaitlistEntry
 from bookings.pages import access
 from bookings.pages.forms.slots import ReserveForm
 from bookings.pages.views import trips
 from bookings.pages.views.refusals import status_of, words_of
-from bookings.pages.waiting import waiting_of
+from bookings.pages.waiting import OpenFirst, waiting_of
 from bookings.rules.content_version import seen_version
 from depots import pages
 
@@ -90,7 +90,8 @@ def _slot_sent(request: HttpRequest) -> dict[str, Any]:
 
 def _page(request: HttpRequest, status: int = 200, refusal: str = "") -> HttpResponse:
     now = timezone.now()
-    page = Paginator(access.waitlist_of(request.user), A_PAGE).get_page(request.GET.get("page"))
+    entries = OpenFirst(access.open_waitlist_of(request.user), access.settled_waitlist_of(request.user))
+    page: Page[WaitlistEntry] = Paginator(entries, A_PAGE).get_page(request.GET.get("page"))
     context = {
         "entries": waiting_of(page.object_list, now), "page": page, "refusal": refusal,
         "may_book": bool(access.fleets_booked_for(request.user)), "now": now,

@@ -116,7 +116,41 @@ def test_a_list_of_many_costs_no_more_queries(
         entry.pk, entry.ends_at = None, entry.ends_at + timedelta(minutes=number)
         entry.save()
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         page = dispatcher.get("/waitlist/").content.decode()
 
     assert page.count("data-waiting=") == 6
+
+
+def test_what_is_over_stands_behind_what_is_open_and_is_forgotten_after_a_term(
+    dispatcher: Client, vehicle: Vehicle, taken: Booking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bookings.pages.views.waitlist.A_PAGE", 2)
+    dispatcher.post("/waitlist/", waiting(dispatcher, vehicle))
+    entry = WaitlistEntry.objects.get()
+    over = [None, *(NOW - timedelta(days=days) for days in (89, 90, 1))]
+    for number, settled_at in enumerate(over, start=1):
+        entry.pk, entry.settled_at, entry.ends_at = (
+            None,
+            settled_at,
+            entry.ends_at + timedelta(minutes=number),
+        )
+        entry.status = "expired" if settled_at else "waiting"
+        entry.save()
+    first, second, days_89, days_90, days_1 = WaitlistEntry.objects.order_by("pk").values_list(
+        "pk", flat=True
+    )
+
+    assert [shown_on(dispatcher, page) for page in (1, 2, 3)] == [
+        [first, second],
+        [days_1, days_89],
+        [days_90],
+    ]
+
+    operations.forget_settled(now=NOW)
+    assert [shown_on(dispatcher, page) for page in (1, 2)] == [[first, second], [days_1, days_89]]
+
+
+def shown_on(client: Client, page: int) -> list[int]:
+    shown = client.get("/waitlist/", {"page": page}).content.decode()
+    return [int(pk) for pk in re.findall(r'data-waiting="(\d+)"', shown)]
