@@ -68,8 +68,8 @@ def on_booking_changed(booking: Booking, event: BookingEvent, at: datetime, **_:
 
 
 @receiver(limit_set)
-def on_limit_set(limit: ExternalLimit, at: datetime, **_: Any) -> None:
-    smart_charging.tell_limit(limit, now=at)
+def on_limit_set(limit: ExternalLimit, before: ExternalLimit | None, at: datetime, **_: Any) -> None:
+    smart_charging.tell_limit(limit, before=before, now=at)
 
 
 @receiver(limits_lifted)

@@ -40,7 +40,8 @@ provider_owed = Signal()
 customer_limit_settled = Signal()
 # session_ids: list[int], at. Sessions of which a limit was kept once may take another amount than before.
 given_power_changed = Signal()
-# limit: ExternalLimit, at. It was set, behind the lock of its depot and all of that's EVSEs.
+# limit: ExternalLimit, before: ExternalLimit | None, at. It was set, behind the lock of its depot and all of that's EVSEs;
+# `before` is what it takes the place of, or itself as it was before it was made longer or shorter.
 limit_set = Signal()
 # limits: list[ExternalLimit], at. They were lifted before their end, behind their depot's lock.
 limits_lifted = Signal()

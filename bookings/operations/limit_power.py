@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from datetime import datetime
+
+from django.db.models import QuerySet
 
 from bookings.actors import Actor
 from bookings.core import calendars, power_marks
@@ -19,10 +22,13 @@ from depots.periods import Period
 MOST_W = 1_000_000_000
 
 
-def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: datetime) -> ExternalLimit:
+def limit_depot(
+    *, depot: Depot, watts: int, period: Period, replaces: bool = False, actor: Actor, now: datetime
+) -> ExternalLimit:
     """The depot takes no more than this in the period; where several limits overlap the lowest holds. What was promised
     stands, and is kept as far as it can be; whom it reaches is told with it. Said again while it holds for as long, nothing is
-    different. Raises InThePast, LimitImpossible."""
+    different. One that `replaces` takes the place of those that the same actor set, as of a controller that tells its limit every
+    minute. Raises InThePast, LimitImpossible."""
     if period.ends_at <= now:
         raise InThePast("The limit would be over already.")
     if not 0 <= watts <= MOST_W:
@@ -33,20 +39,48 @@ def limit_depot(*, depot: Depot, watts: int, period: Period, actor: Actor, now: 
         # Nobody promises power by the limits of before meanwhile, nor where none bound and only the EVSE is locked for it.
         lock_depot(depot.pk)
         lock_ids(list(depot.evses.values_list("pk", flat=True)))
-        if (standing := _same(depot, watts, period, now)) is not None:
+        if not replaces and (standing := _same(depot, watts, period, actor, now)) is not None:
             return standing
-        limit = ExternalLimit.objects.create(
-            depot=depot, watts=watts, starts_at=max(period.starts_at, now), ends_at=period.ends_at,
-            created_at=now, **actor.columns("set_by"),
-        )  # fmt: skip
-        limit_set.send(sender=ExternalLimit, limit=limit, at=now)
+        before = _replaced(depot, actor, now) if replaces else None
+        if before is not None and (before.watts, before.ends_at) == (watts, period.ends_at):
+            return before
+        limit = _set(depot, watts, period, before, actor, now)
+        limit_set.send(sender=ExternalLimit, limit=limit, before=before, at=now)
         _mark(depot.pk, now)
     return limit
 
 
-def _same(depot: Depot, watts: int, period: Period, now: datetime) -> ExternalLimit | None:
-    """A limit that says all of it: controllers tell theirs again and again."""
-    rows = ExternalLimit.objects.filter(depot=depot, watts=watts, lifted_at__isnull=True)
+def _replaced(depot: Depot, actor: Actor, now: datetime) -> ExternalLimit | None:
+    """What the actor has set and holds, as it is; of several, of when it was set without replacing, the last."""
+    return _of(depot, actor).filter(starts_at__lte=now, ends_at__gt=now).order_by("pk").last()
+
+
+def _of(depot: Depot, actor: Actor) -> QuerySet[ExternalLimit]:
+    """What the actor has set there and nobody has lifted."""
+    return ExternalLimit.objects.filter(depot=depot, lifted_at__isnull=True, **actor.columns("set_by"))
+
+
+def _set(
+    depot: Depot, watts: int, period: Period, before: ExternalLimit | None, actor: Actor, now: datetime
+) -> ExternalLimit:
+    """Of as many watts as before it is that one, made longer or shorter; `before` stays as it was."""
+    if before is not None and before.watts == watts:
+        limit = copy(before)
+        limit.ends_at = period.ends_at
+        limit.save(update_fields=["ends_at"])
+        return limit
+    if before is not None:
+        before.lifted_at = now
+        before.save(update_fields=["lifted_at"])
+    return ExternalLimit.objects.create(
+        depot=depot, watts=watts, starts_at=max(period.starts_at, now), ends_at=period.ends_at,
+        created_at=now, **actor.columns("set_by"),
+    )  # fmt: skip
+
+
+def _same(depot: Depot, watts: int, period: Period, actor: Actor, now: datetime) -> ExternalLimit | None:
+    """A limit of the actor's own that says all of it."""
+    rows = _of(depot, actor).filter(watts=watts)
     starts_at = max(period.starts_at, now)
     return rows.filter(starts_at__lte=starts_at, ends_at__gte=period.ends_at).order_by("pk").first()
 

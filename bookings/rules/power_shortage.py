@@ -21,8 +21,8 @@ _SPELLS_BY = ("power_short", "power_restored", "changed", "status", "session", "
 
 
 class Announcements(NamedTuple):
-    """Events "power_limited" of a booking: those that stand, and those whose limit was lifted. What it was promised by a later
-    change of time, EVSE or power took the limits of before into account."""
+    """Events "power_limited" of a booking: those that stand, and those whose limit was lifted or replaced. What it was promised
+    by a later change of time, EVSE or power took the limits of before into account."""
 
     standing: list[BookingEvent]
     lifted: list[BookingEvent]
@@ -33,16 +33,20 @@ def announcements(events: Iterable[BookingEvent]) -> Announcements:
     found = Announcements([], [])
     for event in events:
         if event.kind == "power_limited":
+            _take_away(found, event.detail.get("instead_of"))
             found.standing.append(event)
         elif event.kind == "changed" and _promises_anew(event):
             found.standing.clear()
         elif event.kind == "power_limit_lifted":
-            limit = {name: event.detail[name] for name in ("limit_w", "period")}
-            told = next((each for each in found.standing if is_of(each, limit)), None)
-            if told is not None:
-                found.standing.remove(told)
-                found.lifted.append(told)
+            _take_away(found, event.detail)
     return found
+
+
+def _take_away(found: Announcements, limit: dict[str, Any] | None) -> None:
+    told = next((each for each in found.standing if is_of(each, limit)), None) if limit else None
+    if told is not None:
+        found.standing.remove(told)
+        found.lifted.append(told)
 
 
 def _promises_anew(change: BookingEvent) -> bool:
@@ -52,20 +56,22 @@ def _promises_anew(change: BookingEvent) -> bool:
 
 
 def detail_of(limit: ExternalLimit) -> dict[str, Any]:
-    """How events name a limit."""
-    return {"limit_w": limit.watts, "period": Period(limit.starts_at, limit.ends_at).as_json()}
+    """How events name a limit, which may be made longer or shorter later."""
+    period = Period(limit.starts_at, limit.ends_at).as_json()
+    return {"limit": limit.pk, "limit_w": limit.watts, "period": period}
 
 
 def is_of(event: BookingEvent, limit: dict[str, Any]) -> bool:
     """Whether it tells of the limit with that detail."""
-    return limit.items() <= event.detail.items()
+    names = ["limit"] if "limit" in event.detail else ["limit_w", "period"]
+    return all(event.detail[name] == limit.get(name) for name in names)
 
 
 def announced(booking: Booking, window: Period) -> Iterator[Period]:
     """Limits from outside in that time of which the booking was told that they reach its promise; one that was lifted, up
     to then."""
     told = booking.events.filter(kind__in=["power_limited", "changed"]).order_by("id")
-    limited = announcements(told).standing
+    limited = [event for events in announcements(told) for event in events]
     if not limited:
         return
     limits = ExternalLimit.objects.filter(

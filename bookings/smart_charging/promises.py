@@ -28,29 +28,31 @@ AT_ONCE = 200
 TELLABLE = (BookingStatus.CONFIRMED, BookingStatus.CHARGING)
 
 
-def tell_limit(limit: ExternalLimit, *, now: datetime) -> None:
+def tell_limit(limit: ExternalLimit, *, before: ExternalLimit | None = None, now: datetime) -> None:
     """Tell every booking whose promise a limit from outside reaches. In the transaction that sets it, which has locked the depot
     and its EVSEs: what its fee is waived by stands, whether a worker runs or not, and whoever is promised power later is promised
-    it by the limit."""
+    it by the limit.
+
+    `before` is what it takes the place of. Of one of as many watts only those are told who will have less than they were told,
+    or were told nothing; those whom it reaches no more are told that."""
     expected = _expected(limit, now)
-    for booking in lock_bookings(expected):
-        if booking.status in TELLABLE:
-            told = {"promised_w": booking.promised_power_w, "expected_w": expected[booking.pk]}
-            detail = power_shortage.detail_of(limit) | told
-            lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
+    was_told = _told_of(before, now) if before is not None else ()
+    bookings = lock_bookings({*expected, *was_told})
+    told = _events_of(bookings) if before is not None else {}
+    for booking in bookings:
+        earlier = _standing(told[booking.pk], before) if before is not None else None
+        if booking.pk in expected:
+            _tell_limited(booking, limit, expected[booking.pk], earlier, now)
+        elif before is not None and not (before.pk == limit.pk and _is_within(booking, limit)):
+            _tell_lifted(booking, told[booking.pk], before, now)
 
 
 def tell_lifted(limits: Sequence[ExternalLimit], *, now: datetime) -> None:
     """Tell every booking that was told of limits of a depot, before its slot is over, that they were lifted. In the transaction
     that lifts them, which has locked the depot."""
-    limited = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="power_limited")
     span = Period(min(limit.starts_at for limit in limits), max(limit.ends_at for limit in limits))
-    reached = _promised(limits[0].depot_id, span).filter(Exists(limited), ends_at__gt=now)
-    bookings = lock_bookings(reached.values_list("pk", flat=True))
-    told: dict[int, list[BookingEvent]] = {booking.pk: [] for booking in bookings}
-    events = BookingEvent.objects.filter(booking__in=bookings, kind__in=power_shortage.TOLD_BY)
-    for event in events.order_by("id"):
-        told[event.booking_id].append(event)
+    bookings = lock_bookings(_limited(limits[0].depot_id, span, now))
+    told = _events_of(bookings)
     for limit in limits:
         left = Period(max(limit.starts_at, now), limit.ends_at)
         for booking in bookings:
@@ -72,6 +74,54 @@ def note_shortfalls(*, now: datetime) -> int:
         *over.order_by("pk").values_list("pk", flat=True)[:AT_ONCE],
     })  # fmt: skip
     return each_by_itself(ids, partial(_note, now=now))
+
+
+def _limited(depot_id: int, span: Period, now: datetime) -> QuerySet[Booking, int]:
+    """Whoever was told of a limit in that time, by id, before its slot is over."""
+    limited = BookingEvent.objects.filter(booking=OuterRef("pk"), kind="power_limited")
+    reached = _promised(depot_id, span).filter(Exists(limited), ends_at__gt=now)
+    return reached.values_list("pk", flat=True)
+
+
+def _told_of(limit: ExternalLimit, now: datetime) -> Iterable[int]:
+    """Who may have been told of it and not reached it yet, by id."""
+    return list(_limited(limit.depot_id, Period(limit.starts_at, limit.ends_at), now))
+
+
+def _events_of(bookings: Sequence[Booking]) -> dict[int, list[BookingEvent]]:
+    """What each was told of limits, and promised, so far."""
+    told: dict[int, list[BookingEvent]] = {booking.pk: [] for booking in bookings}
+    events = BookingEvent.objects.filter(booking__in=bookings, kind__in=power_shortage.TOLD_BY)
+    for event in events.order_by("id"):
+        told[event.booking_id].append(event)
+    return told
+
+
+def _standing(told: list[BookingEvent], limit: ExternalLimit) -> BookingEvent | None:
+    """What a booking was told of a limit, and not told otherwise since."""
+    detail = power_shortage.detail_of(limit)
+    standing = power_shortage.announcements(told).standing
+    return next((event for event in standing if power_shortage.is_of(event, detail)), None)
+
+
+def _is_within(booking: Booking, limit: ExternalLimit) -> bool:
+    return booking.starts_at < limit.ends_at and limit.starts_at < booking.ends_at
+
+
+def _tell_limited(
+    booking: Booking, limit: ExternalLimit, expected_w: int, earlier: BookingEvent | None, now: datetime
+) -> None:
+    """`earlier` is what it was told of the limit that this one takes the place of."""
+    if booking.status not in TELLABLE:
+        return
+    detail: dict[str, Any] = power_shortage.detail_of(limit)
+    detail |= {"promised_w": booking.promised_power_w, "expected_w": expected_w}
+    if earlier is not None:
+        if limit.watts == earlier.detail["limit_w"] and expected_w >= earlier.detail["expected_w"]:
+            return
+        names = ("limit", "limit_w", "period")
+        detail["instead_of"] = {name: earlier.detail[name] for name in names if name in earlier.detail}
+    lifecycle.record(booking, kind="power_limited", actor=limit.set_by, at=now, detail=detail)
 
 
 def _promised(depot_id: int, span: Period) -> QuerySet[Booking]:

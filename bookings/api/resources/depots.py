@@ -48,13 +48,14 @@ class Limit(Body):
 
 @router.post("/{depot_id}/limit", response=LimitObject)
 def limit(request: HttpRequest, depot_id: str, body: Limit) -> HttpResponse:
-    """What a site controller allows a depot of the organisation's own, from now on; of several limits the lowest holds."""
+    """What a site controller allows a depot of the organisation's own, from now on, in place of what it told before; of limits of
+    several the lowest holds."""
     caller = caller_of(request)
     found = run_depot(caller.organisation, depot_id)
     if body.until <= caller.now:
         raise Invalid([("until", "is over already")])
     made = operations.limit_depot(
-        depot=found, watts=round(body.kw * 1000), period=Period(caller.now, body.until),
+        depot=found, watts=round(body.kw * 1000), period=Period(caller.now, body.until), replaces=True,
         actor=caller.depot_actor, now=caller.now,
     )  # fmt: skip
     told = {

@@ -10,10 +10,11 @@ from django.db import connection
 
 from bookings import tasks
 from bookings.models import Booking, ExternalLimit, VehicleState
+from depots.operations.api_tokens import make_api_token
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
 from tests.bookings.api.test_bookings import OBJECT
-from tests.factories import slot
+from tests.factories import NOW, at, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -83,10 +84,16 @@ def test_a_site_controller_limits_its_depot(site: Site, gate: FleetSystem) -> No
     assert ExternalLimit.objects.get().watts == 100_500
 
 
-def test_a_limit_told_again_is_the_same_and_lifted_all_are_gone(site: Site, gate: FleetSystem) -> None:
+def test_a_limit_takes_the_place_of_what_its_teller_told_before_and_lifted_all_are_gone(
+    site: Site, gate: FleetSystem
+) -> None:
     path, limit = f"/depots/{site.depot.code}/limit", {"kw": 100, "until": "2030-01-15T12:00:00Z"}
     for body in (limit, limit, {**limit, "until": "2030-01-15T11:00:00Z"}, {**limit, "kw": 200}):
         assert gate.post(path, body).status_code == 200
+    assert ExternalLimit.objects.get(lifted_at=None).watts == 200_000
+    assert ExternalLimit.objects.get(lifted_at=NOW).ends_at == at(11)
+    _, token = make_api_token(organisation=site.depot.operator, name="another", is_read_only=False, now=NOW)
+    assert FleetSystem(token).post(path, limit).status_code == 200
     assert ExternalLimit.objects.filter(lifted_at=None).count() == 2
 
     assert gate.send("DELETE", path).status_code == 204

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bookings import operations, scheduler
-from bookings.actors import RULE
+from bookings.actors import RULE, Actor
 from bookings.models import Booking, ExternalLimit
 from bookings.operations import ChangeRequest
 from bookings.pages.history import moments
+from bookings.rules import power_shortage
 from depots.periods import Period
 from tests.bookings.enforcement.online_chargers import book
 from tests.bookings.smart_charging.chargers import KW, SECOND, Chargers, depot_of
@@ -48,18 +49,20 @@ def test_fleets_are_told_once_that_a_limit_was_lifted_before_they_are_told_of_th
     told = booking.events.get(kind="power_limit_lifted")
     assert (told.actor, told.at) == (RULE, at(9, 10))
     assert told.detail == {
-        "limit_w": 0, "period": slot(10, 11).as_json(), "promised_w": 150 * KW, "lifted_at": at(9, 10).isoformat(),
+        "limit": limit.pk, "limit_w": 0, "period": slot(10, 11).as_json(), "promised_w": 150 * KW,
+        "lifted_at": at(9, 10).isoformat(),
     }  # fmt: skip
 
 
-def test_two_limits_of_the_same_words_are_lifted_by_two(site):
+@pytest.mark.parametrize(("other", "times"), [(MANAGER, 1), (Actor.manager("controller"), 2)])
+def test_of_the_same_words_only_those_of_one_actor_are_one_limit(site, other, times):
     booking = book(site.evses[0], power_w=150 * KW)
     limited(site, booking)
-    operations.limit_depot(depot=booking.depot, watts=0, period=slot(10, 11), actor=MANAGER, now=NOW)
+    operations.limit_depot(depot=booking.depot, watts=0, period=slot(10, 11), actor=other, now=NOW)
     lift(site)
     lift(site)
 
-    assert news(booking) == [*2 * ["power_limited"], *2 * ["power_limit_lifted"]]
+    assert news(booking) == [*times * ["power_limited"], *times * ["power_limit_lifted"]]
 
 
 def test_nobody_is_told_whose_promise_was_made_anew_whose_slot_is_over_or_whose_limit_ended(site):
@@ -94,6 +97,36 @@ def test_a_limit_that_comes_and_goes_while_no_worker_runs_is_told_and_its_liftin
             ("power_limited", NOW), ("power_limit_lifted", at(9, 10)),
         ]  # fmt: skip
         assert told[0].actor == limit.set_by
+
+
+def test_what_a_controller_tells_every_minute_is_news_only_where_something_else_is_to_come(site):
+    booking, later = (
+        book(site.evses[0], power_w=150 * KW),
+        book(site.evses[1], slot(13, 14), power_w=150 * KW),
+    )
+
+    def tell(kw, now, until):
+        operations.limit_depot(
+            depot=booking.depot,
+            watts=kw * KW,
+            period=Period(now, until),
+            replaces=True,
+            actor=MANAGER,
+            now=now,
+        )
+        return news(booking)
+
+    for minute in range(5):
+        told = tell(100, at(9, 50 + minute), at(10, 5 + minute))
+    assert told == ["power_limited"]
+    assert list(power_shortage.announced(booking, booking.period)) == [Period(at(9, 50), at(10, 9))]
+
+    assert tell(120, at(9, 55), at(10, 10)) == [*told, "power_limited"]
+    assert tell(200, at(9, 56), at(10, 11)) == [*told, "power_limited", "power_limit_lifted"]
+    assert ExternalLimit.objects.get(lifted_at=None).watts == 200 * KW
+    assert tell(50, at(9, 57), at(10, 30))[3:] == ["power_limited"]
+    assert tell(50, at(9, 58), at(9, 59))[3:] == ["power_limited", "power_limit_lifted"]
+    assert news(later) == []
 
 
 def test_the_history_says_that_less_was_to_come_and_what_stands(site):
