@@ -5,7 +5,7 @@ A dry run is the same transaction, taken back: what it shows is what would have 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,11 +13,11 @@ from django.db import transaction
 from django.db.models import prefetch_related_objects
 
 from bookings.actors import Actor
-from bookings.core import calendars, occupancy
-from bookings.core.locking import lock_depot, lock_ids
+from bookings.core import calendars
 from bookings.errors import BookingError, ChangedMeanwhile, Conflicts, TooManyAtOnce
 from bookings.models import Booking
 from bookings.operations.book import request_booking
+from bookings.operations.lock_together import lock_reach, queue_claims
 from bookings.operations.many_plan import ManyPlan, plan_many
 from bookings.operations.many_wishes import (
     MOST_AT_ONCE,
@@ -29,9 +29,6 @@ from bookings.operations.many_wishes import (
 )
 from bookings.operations.places import nearest_later, tell_nearest
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import configuration
-from bookings.rules.configuration import Configuration
-from bookings.rules.entitlement import entitled
 from bookings.search.offers import find_slots
 from bookings.search.slots import SlotSearch
 
@@ -133,12 +130,12 @@ class _Act:
         """What is planned first, in the order of the plan's times: what comes later at an EVSE reaches back no further than to
         who was there before it. Then whoever is left, anywhere it fits; partners last."""
         own = self._wishes(ours=True)
-        known = self._lock(own)
+        known = lock_reach(request for wish in own.values() for request in wish.requests)
         found = self._booked_before()
         planned = {n: ask for n, ask in plan.standing(now=self.now).items() if n not in found}
         if not is_final and not (plan.is_of(known) and planned.keys() >= plan.asks.keys() - found.keys()):
             raise _PlanIsOld
-        self._queue_claims(own, known)
+        queue_claims([wish.request for wish in own.values()], known, now=self.now)
         for number in sorted(planned, key=lambda n: planned[n].period.starts_at):
             found[number] = self._booked([planned[number]])
         self._find_room([n for n in own if n not in found or found[n].lacks_room], found)
@@ -151,23 +148,6 @@ class _Act:
         tell_nearest(found[number].refusal for number in sorted(own))
         return [found[number] for number in range(len(self.asked))]
 
-    def _lock(self, own: Mapping[int, ManyWish]) -> dict[int, Configuration]:
-        """All that any of them may take, or move something to, before the first is looked at."""
-        depot_ids = sorted({wish.depot_id for wish in own.values()})
-        for depot_id in depot_ids:
-            lock_depot(depot_id)
-        known = configuration.current_all(set(depot_ids))
-        evse_ids: set[int] = set()
-        for wish in own.values():
-            there = known[wish.depot_id]
-            options = [request.option.pk for request in wish.requests]
-            pool = {bay.pk for option_id in options for bay in there.offers.get(option_id, ())}
-            evse_ids |= there.interchangeable(pool) - evse_ids
-        for there in known.values():
-            evse_ids |= there.fed_together(evse_ids)
-        lock_ids(evse_ids)
-        return known
-
     def _booked_before(self) -> dict[int, ManyOutcome]:
         """What the same key has booked already, whatever became of it since."""
         wishes = {n: one for n, one in enumerate(self.asked) if isinstance(one, ManyWish)}
@@ -177,21 +157,6 @@ class _Act:
         fleets = {wish.request.fleet.pk for wish in wishes.values()}
         made = Booking.objects.filter(request_id__in=asked, fleet__in=fleets).select_related("evse", "depot")
         return {asked[booking.request_id]: ManyOutcome(booking) for booking in made}
-
-    def _queue_claims(self, own: Mapping[int, ManyWish], known: Mapping[int, Configuration]) -> None:
-        """Wait for all that any of them claims at once: one after the other, two such operations could cross."""
-        claims = []
-        for wish in own.values():
-            request = wish.request
-            terms = known[wish.depot_id].terms(request.option.pk, request.fleet.pk, now=self.now)
-            if terms.overlapping_tokens:
-                continue
-            try:
-                tokens = entitled(request.tokens, request.vehicle, request.fleet, request.party)
-            except BookingError:  # is refused when it is booked
-                continue
-            claims.append((terms, tokens, [request.vehicle.pk if request.vehicle else None]))
-        occupancy.queue_for_all(claims)
 
     def _find_room(self, numbers: Iterable[int], found: dict[int, ManyOutcome]) -> None:
         """Whoever the plan has no place for, or whose place lacks power or is beyond a quota: at any of its options at its own

@@ -33,7 +33,7 @@ from bookings.operations.series_plan import (
     SeriesPlan,
     SeriesRequest,
     kept_of,
-    lock_reach,
+    lock_days,
 )
 from bookings.rules import periods
 from bookings.rules.entitlement import own_trailer, own_vehicle
@@ -184,7 +184,7 @@ class _DayByDay:
     def under_locks(cls, plan: SeriesPlan, series_id: int | None, actor: Actor, now: datetime) -> _DayByDay:
         adopted = Booking.objects.filter(pk=plan.adopts, evse__isnull=False) if plan.adopts else []
         also = [booking.evse_id for booking in adopted if booking.evse_id]
-        return cls(plan, series_id, lock_reach(plan.first, also=also, now=now), actor, now)
+        return cls(plan, series_id, lock_days(plan.first, also=also, now=now), actor, now)
 
     def book(self, days: Iterable[date]) -> list[OccurrenceOutcome]:
         return [self._booked(day) for day in days]

@@ -31,7 +31,7 @@ from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
 from bookings.operations.places import nearest_later
-from bookings.operations.series_plan import OccurrenceOutcome, SeriesPlan, lock_reach, version_of
+from bookings.operations.series_plan import OccurrenceOutcome, SeriesPlan, lock_days, version_of
 from bookings.rules import permissions, recurrence
 from bookings.rules.periods import local_time
 from bookings.rules.recurrence import local
@@ -116,7 +116,7 @@ def _locked(series_id: int, seen_version: int | None, now: datetime) -> tuple[Bo
     series = locked_series(series_id)
     first = SeriesPlan.of_series(series).first
     ids = list(series.bookings.values_list("pk", flat=True))
-    rows = lock_behind(ids, lambda evse_ids: lock_reach(first, also=evse_ids, now=now))
+    rows = lock_behind(ids, lambda evse_ids: lock_days(first, also=evse_ids, now=now))
     if seen_version not in {None, version_of(series, [row.version for row in rows])}:
         raise ChangedMeanwhile("The series, or one of its bookings, has changed meanwhile. Look again.")
     return series, sorted(rows, key=lambda row: row.series_date or date.min)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from bookings.core import occupancy
@@ -14,26 +14,40 @@ from bookings.rules.configuration import Configuration
 from bookings.rules.entitlement import entitled
 
 
-def lock_places(requests: Sequence[SlotRequest], *, now: datetime) -> None:
-    """The depots of ours among them, then every EVSE that a request may take or move something to, then what they claim."""
-    own = [request for request in requests if not request.option.is_mirror]
-    depot_ids = sorted({request.option.depot_id for request in own})
+def lock_places(
+    requests: Iterable[SlotRequest], *, also: Collection[int] = (), now: datetime
+) -> dict[int, Configuration]:
+    """The same as `lock_reach`, then what they claim."""
+    asked = list(requests)
+    known = lock_reach(asked, also=also)
+    queue_claims(asked, known, now=now)
+    return known
+
+
+def lock_reach(requests: Iterable[SlotRequest], *, also: Collection[int] = ()) -> dict[int, Configuration]:
+    """The depots of ours among them, then every EVSE that a request may take or move something to, and `also` these with those
+    that share their power; gives how the depots, by id, are configured."""
+    options = {(one.option.depot_id, one.option.pk) for one in requests if not one.option.is_mirror}
+    depot_ids = sorted({depot_id for depot_id, _ in options})
     for depot_id in depot_ids:
         lock_depot(depot_id)
-    known = {depot_id: configuration.current(depot_id) for depot_id in depot_ids}
-    lock_ids({evse_id for request in own for evse_id in _reach(request, known)})
-    _queue_claims(own, known, now)
+    known = configuration.current_all(set(depot_ids)) if depot_ids else {}
+    evse_ids = {bay.pk for depot_id, pk in options for bay in known[depot_id].offers.get(pk, ())} | {*also}
+    for there in known.values():
+        evse_ids |= there.interchangeable(evse_ids)
+        evse_ids |= there.fed_together(evse_ids)
+    lock_ids(evse_ids)
+    return known
 
 
-def _reach(request: SlotRequest, known: dict[int, Configuration]) -> set[int]:
-    there = known[request.option.depot_id]
-    pool = there.interchangeable({bay.pk for bay in there.offers.get(request.option.pk, ())})
-    return {*pool, *there.fed_together(pool)}
-
-
-def _queue_claims(requests: Sequence[SlotRequest], known: dict[int, Configuration], now: datetime) -> None:
+def queue_claims(
+    requests: Iterable[SlotRequest], known: Mapping[int, Configuration], *, now: datetime
+) -> None:
+    """Wait for all tokens and vehicles that those at depots of ours claim, which are locked."""
     claims = []
     for request in requests:
+        if request.option.is_mirror:
+            continue
         terms = known[request.option.depot_id].terms(request.option.pk, request.fleet.pk, now=now)
         if terms.overlapping_tokens:
             continue

@@ -8,15 +8,14 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from bookings.core import occupancy
-from bookings.core.locking import lock_depot, lock_ids
-from bookings.errors import BookingError, TooFarAhead
+from bookings.errors import TooFarAhead
 from bookings.models import BookingSeries
+from bookings.operations.lock_together import lock_places
 from bookings.operations.many_wishes import ManyOutcome
 from bookings.operations.slot_request import OfSeries, SlotRequest
-from bookings.rules import configuration, recurrence
+from bookings.rules import recurrence
 from bookings.rules.charging_duration import EnergyAsked
-from bookings.rules.entitlement import TokenName, entitled
+from bookings.rules.entitlement import TokenName
 from bookings.rules.recurrence import Recurrence
 from bookings.rules.terms import Terms
 from bookings.search.bookable import terms_for
@@ -135,30 +134,13 @@ def kept_of(first: SlotRequest) -> dict[str, object]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def lock_reach(first: SlotRequest, *, also: Collection[int] = (), now: datetime) -> Terms:
+def lock_days(first: SlotRequest, *, also: Collection[int] = (), now: datetime) -> Terms:
     """Lock all that any day may take, or move others to, before the first is looked at, and `also` these EVSEs; gives the terms
     of a booking made now. Nothing is locked where the depot is a partner's."""
-    option, fleet = first.option, first.fleet
-    if option.is_mirror:
-        return terms_for(option, fleet, now=now)
-    lock_depot(option.depot_id)
-    there = configuration.current(option.depot_id)
-    evse_ids = there.interchangeable({bay.pk for bay in there.offers.get(option.pk, ())}) | set(also)
-    lock_ids(evse_ids | there.fed_together(evse_ids))
-    terms = there.terms(option.pk, fleet.pk, now=now)
-    _queue_claims(first, terms)
-    return terms
-
-
-def _queue_claims(first: SlotRequest, terms: Terms) -> None:
-    """Wait for all that any of them claims at once: one after the other, two such operations could cross."""
-    if terms.overlapping_tokens:
-        return
-    try:
-        tokens = entitled(first.tokens, first.vehicle, first.fleet, first.party)
-    except BookingError:  # is refused when it is booked
-        return
-    occupancy.queue_for_all([(terms, tokens, [first.vehicle.pk if first.vehicle else None])])
+    there = lock_places([first], also=also, now=now).get(first.option.depot_id)
+    if there is None:
+        return terms_for(first.option, first.fleet, now=now)
+    return there.terms(first.option.pk, first.fleet.pk, now=now)
 
 
 def version_of(series: BookingSeries, booking_versions: Iterable[int]) -> int:

@@ -30,8 +30,8 @@ from bookings.operations import (
     SeriesChange,
     SeriesRequest,
     SlotRequest,
+    lock_together,
     places,
-    series_plan,
 )
 from bookings.operations.counter_offer import CounterOffer
 from bookings.operations.series_plan import OccurrenceOutcome, version_of
@@ -511,8 +511,8 @@ def test_a_place_kept_beside_a_booking_is_locked_before_the_bookings(monkeypatch
     offer = CounterOffer(evse=elsewhere, period=slot(12, 13))
     operations.offer_instead(booking_id=bookings(series)[0].pk, offer=offer, actor=DISPATCHER, now=NOW)
     locked: list[set[int]] = []
-    lock_ids = series_plan.lock_ids
-    monkeypatch.setattr(series_plan, "lock_ids", lambda ids: locked.append(set(ids)) or lock_ids(ids))
+    lock_ids = lock_together.lock_ids
+    monkeypatch.setattr(lock_together, "lock_ids", lambda ids: locked.append(set(ids)) or lock_ids(ids))
 
     cancel(series)
 
