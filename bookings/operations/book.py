@@ -65,37 +65,23 @@ from bookings.search import availability
 from depots.periods import Period
 
 
-def request_booking(
-    request: SlotRequest, *, names_nearest: bool = True, actor: Actor, now: datetime
-) -> Booking:
+def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
     """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
 
-    Raises a BookingError; nothing is left behind then. One for want of room names the nearest slot, which is searched for, where
-    `names_nearest`.
+    Raises a BookingError; nothing is left behind then.
     """
-    nearest = _nearest_if(names_nearest, request, now)
     if request.option.is_mirror:
-        with refusals(nearest), calendars.one_operation():
+        with refusals(lambda: _nearest(request, now)), calendars.one_operation():
             return ask_partner(request, actor=actor, now=now)
-    return _with_places(request, now, nearest, lambda ground: _book(request, ground, actor=actor, now=now))
+    return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now))
 
 
-def hold_slot(
-    request: SlotRequest,
-    *,
-    until: datetime | None = None,
-    names_nearest: bool = True,
-    actor: Actor,
-    now: datetime,
-) -> Booking:
+def hold_slot(request: SlotRequest, *, until: datetime | None = None, actor: Actor, now: datetime) -> Booking:
     """Keep a slot while its dispatcher reads the terms and confirms: for the term `hold_min`, or `until` then. Raises a
-    BookingError, as `request_booking` does."""
+    BookingError."""
     if request.option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
-    return _with_places(
-        request, now, _nearest_if(names_nearest, request, now),
-        lambda ground: _hold(request, ground, until, actor=actor, now=now),
-    )  # fmt: skip
+    return _with_places(request, now, lambda ground: _hold(request, ground, until, actor=actor, now=now))
 
 
 @dataclass(frozen=True)
@@ -129,18 +115,9 @@ class _BookingGround:
     draft: Draft | None
 
 
-def _with_places(
-    request: SlotRequest,
-    now: datetime,
-    nearest: Callable[[], Period | None],
-    act: Callable[[_BookingGround], Booking],
-) -> Booking:
+def _with_places(request: SlotRequest, now: datetime, act: Callable[[_BookingGround], Booking]) -> Booking:
     """One operation under the locks of what the request may take."""
-    return under_locks(nearest, lambda also: act(_locked(request, also, now)))
-
-
-def _nearest_if(is_named: bool, request: SlotRequest, now: datetime) -> Callable[[], Period | None]:
-    return lambda: _nearest(request, now) if is_named else None
+    return under_locks(lambda: _nearest(request, now), lambda also: act(_locked(request, also, now)))
 
 
 def _locked(request: SlotRequest, also: Beside, now: datetime) -> _BookingGround:

@@ -5,6 +5,7 @@ A waiting entry is locked before everything else; whoever has a booking locks no
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ from bookings.models import Booking, BookingStatus, WaitlistEntry, WaitlistMark
 from bookings.operations.book import request_booking
 from bookings.operations.cancel import release_hold
 from bookings.operations.confirm import confirm_hold
+from bookings.operations.places import nearest_later
 from bookings.operations.series_plan import kept_of
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import content_version
@@ -187,12 +189,9 @@ def _check_most(fleet: Organisation) -> None:
 
 def _check_may_pass(request: SlotRequest, actor: Actor, now: datetime) -> None:
     """Book it and take that back: what is refused then for good is refused now."""
-    try:
-        with calendars.one_operation():
-            request_booking(request, names_nearest=False, actor=actor, now=now)
-            raise _TakenBack
-    except (_TakenBack, *MAY_PASS):
-        return
+    with nearest_later(), suppress(_TakenBack, *MAY_PASS), calendars.one_operation():
+        request_booking(request, actor=actor, now=now)
+        raise _TakenBack
 
 
 def _asked(request: SlotRequest) -> dict[str, Any]:

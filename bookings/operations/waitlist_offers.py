@@ -30,6 +30,7 @@ from bookings.errors import (
 )
 from bookings.models import BookingOption, WaitlistEntry, WaitlistMark
 from bookings.operations.book import hold_slot
+from bookings.operations.places import nearest_later
 from bookings.operations.waitlist import Status, mark_waiting, settle, wanted_of
 from bookings.rules import configuration
 from bookings.search import availability
@@ -139,7 +140,7 @@ class _Marks:
 
 def _look(depot_id: int, tried: _Tried, now: datetime) -> WaitlistEntry | None:
     """One offer; None where nothing more is to be had in this go."""
-    with calendars.one_operation():
+    with nearest_later(), calendars.one_operation():
         marks = _Marks.taken(depot_id, now)
         if marks is None:
             return None
@@ -258,9 +259,7 @@ def _offer(entry: WaitlistEntry, now: datetime) -> bool:
         entry.offered_starts_at, entry.offered_ends_at = found.starts_at, found.ends_at
     else:
         with transaction.atomic():
-            entry.held = hold_slot(
-                wanted_of(entry), until=until, names_nearest=False, actor=SCHEDULER, now=now
-            )
+            entry.held = hold_slot(wanted_of(entry), until=until, actor=SCHEDULER, now=now)
     entry.status, entry.offered_until = Status.OFFERED, until
     entry.save(update_fields=["status", "held", "offered_until", "offered_starts_at", "offered_ends_at"])
     waitlist_offered.send(sender=WaitlistEntry, entry=entry, at=now)

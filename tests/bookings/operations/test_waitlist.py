@@ -406,11 +406,15 @@ def test_of_thousands_who_wait_in_vain_none_is_tried_and_whoever_is_behind_them_
 
 
 def test_whoever_is_behind_many_who_cannot_be_served_is_tried_however_often_something_changes(
-    full: Full,
+    full: Full, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = full.wait(slot(16, 17))
     rows_of(last, 40, 13, power_w=10_000_000)
 
+    def nearest(*_: Any, **__: Any) -> None:
+        raise AssertionError("nobody reads what is nearest")
+
+    monkeypatch.setattr("bookings.operations.book._nearest", nearest)
     for _ in range(4):
         assert now_is(last) == ["waiting"]
         mark_waiting(last.depot_id, due_at=full.now)
