@@ -26,7 +26,8 @@ def tell(events: Sequence[BookingEvent], *, now: datetime) -> None:
 def tell_occurrences(occurrences: Sequence[Occurrence], *, now: datetime) -> None:
     """The same for what is no event of a booking."""
     feed.tell_occurrences([found for found in occurrences if found.feed_type], now=now)
-    _tell_people([resolving.news_of_occurrence(found) for found in occurrences if found.kind], now=now)
+    news = [resolving.news_of_occurrence(found) for found in occurrences if found.kind]
+    _tell_people(gathered(news), now=now)
 
 
 def _tell_people(news: Sequence[News], *, now: datetime) -> None:

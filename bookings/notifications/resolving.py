@@ -121,7 +121,7 @@ def _of_status(event: BookingEvent, booking: Booking) -> Iterator[str]:
     if after == BookingStatus.REQUESTED and booking.is_ours and booking.terms.approval:
         yield "request_waits"
     elif after == BookingStatus.CONFIRMED and before == BookingStatus.REQUESTED:
-        yield "granted"
+        yield from ("granted",) if booking.trip_id is None else ()  # all of a trip's stops are told as one
     elif after == BookingStatus.CANCELLED and before != BookingStatus.HELD:
         yield from _of_cancellation(event)
     else:

@@ -1,4 +1,4 @@
-"""What one act did to many bookings is one piece of news for the managers of their depot."""
+"""What one act did to many bookings is one piece of news for the other side."""
 
 from __future__ import annotations
 
@@ -38,17 +38,24 @@ def test_many_of_one_act_are_the_first_of_them_and_a_number() -> None:
     assert "And 3 more like it." in sentence(told.kind, told.params, "en").more
 
 
+@pytest.mark.parametrize("kind", ["granted", "closure", "cancelled_by_depot", "swapped", "power_limited"])
+def test_a_fleet_hears_once_of_what_a_depot_did_to_many(kind: str) -> None:
+    (told,) = gathered([news(day, kind=kind) for day in (16, 17, 18, 19)])
+
+    assert (told.params["others"], told.link) == (3, "/bookings/")
+
+
 @pytest.mark.parametrize(
     "others",
     [
-        [{"kind": "granted"}] * 3,  # a fleet hears of each
+        [{"kind": "no_show"}] * 3,  # of which each is another's doing
         [{"at": NOW + timedelta(seconds=1)}, {"organisation_id": 2}, {"actor_name": "somebody"}],
         [{}, {}],  # three in all are told one by one
     ],
 )
 def test_what_is_no_one_act_or_not_many_is_told_one_by_one(others: list[dict[str, Any]]) -> None:
     told = [
-        news(16, **({"kind": "granted"} if "kind" in others[0] else {})),
+        news(16, **({"kind": "no_show"} if "kind" in others[0] else {})),
         *(news(17 + n, **one) for n, one in enumerate(others)),
     ]
 

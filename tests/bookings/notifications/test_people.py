@@ -174,6 +174,16 @@ def test_what_an_event_is_to_people(booking, told):
             )
 
 
+def test_of_a_trip_the_whole_is_told_and_no_grant_of_a_stop(booking):
+    booking.trip_id = 1
+    event = BookingEvent(
+        booking=booking, kind="status", before=BookingStatus.REQUESTED, after=BookingStatus.CONFIRMED, detail={},
+        actor_kind="manager", at=NOW,
+    )  # fmt: skip
+
+    assert list(resolving.news_of(event, booking)) == []
+
+
 def test_news_without_a_booking_is_told_by_the_same_table():
     operator, fleet = make_evse().depot.operator, make_fleet()
     user = make_user(fleet, "accountant")
