@@ -195,7 +195,7 @@ def _check_may_pass(request: SlotRequest, actor: Actor, now: datetime) -> None:
 
 
 def _asked(request: SlotRequest) -> dict[str, Any]:
-    shown = {"shown_price": request.shown_price} if request.shown_price else {}
+    shown = {"shown_price": request.shown_price} if request.shown_price is not None else {}
     return {**kept_of(request), **shown}
 
 

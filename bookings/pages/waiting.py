@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from bookings.models import WaitlistEntry
 from bookings.operations.waitlist import entry_version
+from bookings.rules import quotes
 from bookings.rules.terms import Terms
 
 # The look of a booking's status that an entry's is shown with, and its word.
@@ -61,6 +62,11 @@ class Waiting:
         """Somebody decides after it was accepted."""
         held = self.entry.held
         return held is None or bool(Terms.from_json(held.terms_json).approval)
+
+    @property
+    def price(self) -> dict[str, str] | None:
+        """Of what is held: who waits on a page names no price, and reads it here before it is taken."""
+        return quotes.brief(self.entry.held.quote) if self.entry.held is not None else None
 
     @property
     def version(self) -> int:

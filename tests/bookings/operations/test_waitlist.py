@@ -44,6 +44,7 @@ from tests.factories import (
     place_hold,
     slot,
 )
+from tests.money_factories import make_prices
 
 pytestmark = pytest.mark.django_db
 TEN = slot(10, 11)
@@ -436,11 +437,16 @@ def test_of_a_fleet_that_has_all_it_may_have_one_is_tried() -> None:
     assert WaitlistEntry.objects.exclude(tried_mark=0).count() == 1
 
 
-def test_who_cannot_be_served_any_more_waits_no_more(full: Full) -> None:
-    entry = full.wait(slot(14, 15))
+@pytest.mark.parametrize("what", ["vehicle", "price"])
+def test_who_cannot_be_served_any_more_waits_no_more(full: Full, what: str) -> None:
+    """A price that was named is a limit, which a tariff may pass."""
+    entry = full.wait(slot(14, 15), shown_price={})
     assert entry.vehicle is not None
-    entry.vehicle.is_retired = True
-    entry.vehicle.save()
+    if what == "vehicle":
+        entry.vehicle.is_retired = True
+        entry.vehicle.save()
+    else:
+        make_prices(full.evse.depot, energy_per_kwh=0.4)
 
     full.tick()
 

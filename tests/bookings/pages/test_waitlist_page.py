@@ -77,9 +77,10 @@ def test_a_taken_slot_is_waited_for_from_the_finder_and_taken_when_it_is_offered
     assert (again.status_code, WaitlistEntry.objects.count()) == (409, 1)
 
     give_back(taken)
+    Booking.objects.filter(fleet=entry.fleet).update(quote={"total": "12.30", "currency": "EUR"})
     page, version = shown(dispatcher)
     assert 'data-countdown="2030-01-15T08:15:01+00:00"' in page
-    assert "Kept for you until 09:15" in page
+    assert "Kept for you until 09:15, about €12.30" in html.unescape(page).replace("\xa0", "")
     assert dispatcher.post(f"/waitlist/{entry.pk}/acceptance/", {"version": early}).status_code == 409
 
     answer = dispatcher.post(f"/waitlist/{entry.pk}/acceptance/", {"version": version})
