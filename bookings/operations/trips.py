@@ -25,6 +25,7 @@ from bookings.operations.cancel import cancel_booking
 from bookings.operations.confirm import confirm_hold
 from bookings.operations.lock_together import lock_places
 from bookings.operations.many_wishes import ManyOutcome
+from bookings.operations.places import nearest_later
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import content_version, permissions
 from bookings.rules.permissions import CANCELLABLE
@@ -42,6 +43,7 @@ SLACK = timedelta(minutes=1)
 LOST = frozenset(BookingStatus.values) - frozenset(LIVE) - {BookingStatus.COMPLETED}
 
 
+@nearest_later()
 def book_trip(requests: Sequence[SlotRequest], *, actor: Actor, now: datetime) -> Trip:
     """Book all stops, or hold those that wait for nobody while the others are asked for: BOOKED or ASKING.
 
