@@ -41,11 +41,12 @@ FOR NO KEY UPDATE OF e
 _BOOKING = """
 INSERT INTO bookings_booking (
     reference, remote_id, request_id, authorization_reference, customer_country, customer_party, route, fleet_id, depot_id,
-    option_id, evse_id, plate, starts_at, ends_at, promised_power_w, terms, quote, status, remote_status, is_irregular,
-    enforcement, enforcement_why, "group", interrupted_why, cancel_reason, cancelled_by, note, version, created_at, updated_at
+    option_id, evse_id, is_evse_asked, plate, starts_at, ends_at, promised_power_w, terms, quote, status, remote_status,
+    is_irregular, enforcement, enforcement_why, "group", interrupted_why, cancel_reason, cancelled_by, note, version,
+    created_at, updated_at
 ) VALUES (
     %(reference)s, '', %(request_id)s, %(authorization_reference)s, %(country)s, %(party)s, 'inbound', %(fleet)s, %(depot)s,
-    %(option)s, %(evse)s, '', %(starts_at)s, %(ends_at)s, 100000, '{}', '{}', 'confirmed', '', false,
+    %(option)s, %(evse)s, false, '', %(starts_at)s, %(ends_at)s, 100000, '{}', '{}', 'confirmed', '', false,
     'not_due', '', %(reference)s, '', '', '', '', 1, %(now)s, %(now)s
 ) RETURNING id
 """

@@ -8,8 +8,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -19,87 +18,14 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from bookings import operations
-from bookings.errors import IN_THE_WAY, BookingError
-from bookings.models import Booking, BookingOption, BookingRequest, Token, Vehicle
-from depots.models import Depot, Evse, Membership, Organisation
+from bookings.errors import BookingError
+from bookings.models import Booking, BookingRequest, Token, Vehicle
+from depots.models import Evse
 from depots.periods import Period
 from depots.wall_clock import local_text
-from roaming.models import Partner
-from tests.bookings.api.fleet_system import FleetSystem
-from tests.bookings.people import client_of
-from tests.factories import DISPATCHER, MANAGER, make_user, make_vehicle
-from tests.roaming.partners import BOOKINGS, Caller, booking_request, make_partner
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A slot that somebody wants."""
-
-    option: BookingOption
-    period: Period
-    vehicle: Vehicle | None = None
-    evse: Evse | None = None
-    power_w: int | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The booking, or a refusal as far as the door tells it: pages and commands tell the sentence, the API the code beside it."""
-
-    booking: Booking | None = None
-    code: str = ""
-    words: str = ""
-    status: int = 0
-
-    def is_for(self, refusal: BookingError) -> bool:
-        """Whether this is how the door tells that refusal."""
-        status = 409 if refusal.code in IN_THE_WAY else 422
-        return (
-            self.booking is None
-            and self.code in {"", refusal.code}
-            and str(refusal) in self.words
-            and self.status in {0, status}
-        )
-
-
-@dataclass
-class Customer:
-    """Who books: a fleet with its desk and its own system, or a partner network."""
-
-    fleet: Organisation
-    trucks: list[Vehicle] = field(default_factory=list)
-    partner: Partner | None = None
-
-    def __post_init__(self) -> None:
-        if self.partner is not None:
-            self.caller = Caller(self.partner)
-        else:
-            self.system = FleetSystem.of(self.fleet)
-            self.desk = client_of(make_user(self.fleet))
-
-    @classmethod
-    def with_trucks(cls, fleet: Organisation, number: int) -> Customer:
-        return cls(fleet, [make_vehicle(fleet) for _ in range(number)])
-
-    @classmethod
-    def network(cls) -> Customer:
-        partner = make_partner()
-        return cls(partner.organisation, partner=partner)
-
-    @property
-    def bookings(self) -> Any:
-        return Booking.objects.filter(fleet=self.fleet)
-
-
-@dataclass
-class Manager:
-    """Who runs the depot, at its board."""
-
-    depot: Depot
-
-    def __post_init__(self) -> None:
-        self.desk = client_of(make_user(self.depot.operator, Membership.Role.DEPOT_MANAGER))
-
+from tests.doors.customers import Answer, Customer, Manager, Wish
+from tests.factories import DISPATCHER, MANAGER
+from tests.roaming.partners import BOOKINGS, booking_request
 
 # Doors to a new booking.
 
@@ -146,11 +72,30 @@ def by_table(customer: Customer, wish: Wish) -> Answer:
 
 
 def by_api(customer: Customer, wish: Wish) -> Answer:
-    return _of_api(customer.system.post("/bookings", _body(wish)))
+    return _of_api(customer.system.post("/bookings", wish_body(wish)))
 
 
 def by_api_hold(customer: Customer, wish: Wish) -> Answer:
-    return _of_api(customer.system.post("/holds", _body(wish)))
+    return _of_api(customer.system.post("/holds", wish_body(wish)))
+
+
+def by_batch(customer: Customer, wish: Wish) -> Answer:
+    """A batch of this one."""
+    return by_batch_of(customer, [wish])[0]
+
+
+def by_batch_of(customer: Customer, wishes: Sequence[Wish], *, mode: str = "all") -> list[Answer]:
+    response = customer.system.post(
+        "/batch", {"mode": mode, "bookings": [wish_body(wish) for wish in wishes]}
+    )
+    told = json.loads(response.content)
+    assert response.status_code in {201, 409}, told
+    return [
+        Answer(Booking.objects.get(pk=item["booking"]["id"]))
+        if item["booking"]
+        else Answer(code=item["code"] or "", words=item["detail"] or "")
+        for item in told["items"]
+    ]
 
 
 def by_command(customer: Customer, wish: Wish) -> Answer:
@@ -226,6 +171,33 @@ def drag(manager: Manager, booking: Booking, period: Period, evse: Evse | None =
     return Answer(code=told["code"], words=told["detail"], status=response.status_code)
 
 
+def delay_by_page(customer: Customer, booking: Booking, minutes: int) -> Answer:
+    fields = {"minutes": "other", "other": str(minutes), "version": booking.version}
+    return _of_page(customer.desk.post(f"/bookings/{booking.pk}/delay/", fields), booking=booking)
+
+
+def delay_by_api(customer: Customer, booking: Booking, minutes: int) -> Answer:
+    return _of_api(customer.system.post(f"/bookings/{booking.pk}/delay", {"minutes": minutes}))
+
+
+def swap_by_api(customer: Customer, booking: Booking, vehicle: Vehicle) -> Answer:
+    return _of_api(customer.system.post(f"/bookings/{booking.pk}/swap", {"vehicle": vehicle.plate}))
+
+
+def swap_by_change(customer: Customer, booking: Booking, vehicle: Vehicle) -> Answer:
+    return _of_api(customer.system.send("PATCH", f"/bookings/{booking.pk}", {"vehicle": vehicle.plate}))
+
+
+def confirm_by_operation(customer: Customer, booking: Booking) -> Answer:
+    return _of_operation(
+        lambda: operations.confirm_hold(booking_id=booking.pk, actor=DISPATCHER, now=timezone.now())
+    )
+
+
+def confirm_by_api(customer: Customer, booking: Booking) -> Answer:
+    return _of_api(customer.system.post(f"/holds/{booking.pk}/confirmation"))
+
+
 # Doors out of a booking.
 
 
@@ -273,7 +245,7 @@ Cancels = Callable[[Customer, Booking], Answer]
 
 BOOK: dict[str, Books] = {
     "operation": by_operation, "hold": by_hold, "page": by_page, "hold on a page": by_page_hold, "table": by_table,
-    "API": by_api, "hold by API": by_api_hold, "command": by_command,
+    "API": by_api, "hold by API": by_api_hold, "command": by_command, "batch": by_batch,
 }  # fmt: skip
 CHANGE: dict[str, Changes] = {
     "operation": change_by_operation, "page": change_by_page, "API": change_by_api, "command": change_by_command,
@@ -292,7 +264,8 @@ def _request(customer: Customer, wish: Wish) -> operations.SlotRequest:
     )  # fmt: skip
 
 
-def _body(wish: Wish) -> dict[str, Any]:
+def wish_body(wish: Wish) -> dict[str, Any]:
+    """As the JSON API takes it."""
     assert wish.vehicle is not None
     body = {
         "option": wish.option.code, "depot": wish.option.depot.code, "vehicle": wish.vehicle.plate,

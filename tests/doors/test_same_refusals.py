@@ -17,7 +17,19 @@ from bookings.models import Booking, Occupancy, TermsOverride
 from bookings.rules.entitlement import TokenName
 from depots.models import Depot, Evse
 from depots.periods import Period
-from tests.doors.doors import BOOK, CANCEL, CHANGE, OCPI, Customer, Manager, Wish, drag
+from tests.doors.customers import Answer, Customer, Manager, Wish
+from tests.doors.doors import (
+    BOOK,
+    CANCEL,
+    CHANGE,
+    OCPI,
+    delay_by_api,
+    delay_by_page,
+    drag,
+    swap_by_api,
+    swap_by_change,
+)
+from tests.doors.many_doors import by_series, by_trip, wait_for
 from tests.factories import (
     DISPATCHER,
     MANAGER,
@@ -185,15 +197,64 @@ WITHOUT_POWER = {"page", "hold on a page"}
 def test_a_new_booking_is_refused_alike_by_every_door(case: Case, site: Site) -> None:
     wish = case(site)
     code = case.__name__
-    doors = {
-        name: door for name, door in BOOK.items() if code != "power_unavailable" or name not in WITHOUT_POWER
-    }
+    doors = {**BOOK, "series": one_of_a_series, "trip": one_of_a_trip}
+    if code == "power_unavailable":
+        doors = {name: door for name, door in doors.items() if name not in WITHOUT_POWER}
     refusal = refusal_of(site.fleet, wish, code)
     before = state()
 
     answers = {name: door(site.fleet, wish) for name, door in doors.items()}
 
     assert {name: answer for name, answer in answers.items() if not answer.is_for(refusal)} == {}
+    assert state() == before
+
+
+# What no wait would change; the rest may come free, or be allowed, in time.
+NEVER: list[Case] = [not_aligned, too_short, too_long, does_not_fit, depot_closed]
+
+
+@pytest.mark.parametrize("case", [*NEVER, slot_taken], ids=lambda case: case.__name__)
+def test_nobody_waits_for_what_is_never_allowed(case: Case, site: Site) -> None:
+    wish = case(site)
+
+    assert wait_for(site.fleet, wish) == (case.__name__ if case in NEVER else "waiting")
+
+
+@pytest.mark.parametrize("case", [does_not_fit, token_elsewhere], ids=lambda case: case.__name__)
+def test_another_truck_is_refused_alike_by_every_door(case: Case, site: Site) -> None:
+    truck = case(site).vehicle
+    assert truck is not None
+    booking = book_slot(
+        fleet=site.fleet.fleet,
+        option=option_of(site.evses[0]),
+        vehicle=site.fleet.trucks[1],
+        period=slot(12, 13),
+    )
+    request = operations.ChangeRequest(vehicle=truck)
+    refusal = _refused(
+        lambda: operations.change_booking(booking.pk, request, actor=DISPATCHER, now=timezone.now()),
+        case.__name__,
+    )
+    before = state()
+
+    answers = {
+        "swap": swap_by_api(site.fleet, booking, truck),
+        "change": swap_by_change(site.fleet, booking, truck),
+    }
+
+    assert {name: answer for name, answer in answers.items() if not answer.is_for(refusal)} == {}
+    assert state() == before
+
+
+def test_a_late_truck_is_refused_alike_where_the_next_one_leaves_no_room(site: Site) -> None:
+    booking = site.booked(site.fleet, slot(12, 13))
+    site.taken_by(Customer.with_trucks(site.depot.operator, 0), slot(13, 14))
+    before = state()
+
+    answers = [delay_by_api(site.fleet, booking, 45), delay_by_page(site.fleet, booking, 45)]
+
+    assert (answers[0].code, [answer.status for answer in answers]) == ("slot_taken", [409, 409])
+    assert answers[0].words in answers[1].words
     assert state() == before
 
 
@@ -280,7 +341,7 @@ def test_what_is_over_no_door_changes_or_cancels(site: Site) -> None:
 
 
 def test_what_is_allowed_every_door_does(site: Site) -> None:
-    doors = {**BOOK, "OCPI": OCPI[0]}
+    doors = {**BOOK, "series": one_of_a_series, "trip": one_of_a_trip, "OCPI": OCPI[0]}
     made = {}
     for number, (name, door) in enumerate(doors.items()):
         customer = site.network if name == "OCPI" else site.fleet
@@ -290,6 +351,14 @@ def test_what_is_allowed_every_door_does(site: Site) -> None:
     assert {name: booking.status for name, booking in made.items() if booking} == {
         name: "held" if "hold" in name else "confirmed" for name in doors
     }
+
+
+def one_of_a_series(customer: Customer, wish: Wish) -> Answer:
+    return by_series(customer, wish)[0]
+
+
+def one_of_a_trip(customer: Customer, wish: Wish) -> Answer:
+    return by_trip(customer, [wish])[0]
 
 
 def refusal_of(customer: Customer, wish: Wish, code: str) -> BookingError:
