@@ -162,7 +162,7 @@ def _due(now: datetime) -> list[int]:
         .filter(~Exists(in_front(OuterRef("evse_id"), OuterRef("starts_at"), OuterRef("pk"), now)))
         .order_by("starts_at")
     )
-    unarmed = rows.only("starts_at", "ends_at", "terms_json")
+    unarmed = rows.only("starts_at", "ends_at", "arrived_at", "terms_json")
     return [booking.pk for booking in unarmed.iterator() if _is_time(booking, now)]
 
 
