@@ -339,7 +339,7 @@ class RandomDepot(RuleBasedStateMachine):
     def _booking(self, which: int, *, by_network: bool | None = None) -> Booking | None:
         """Mostly one that is live; what is over is tried as well."""
         rows = Booking.objects.filter(depot=self.depot)
-        if which % 5:
+        if which % 3:
             rows = rows.filter(status__in=LIVE)
         if by_network is not None:
             rows = (

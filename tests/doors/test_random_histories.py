@@ -9,9 +9,12 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -20,10 +23,12 @@ from bookings.models import BookingEvent, BookingStatus
 from bookings.operations import places
 from bookings.rules import permissions, quotas
 from bookings.rules.power import Supply
-from tests.doors.doors import BOOK, CANCEL, CHANGE
+from depots.periods import Period
+from tests.doors.customers import Manager, Wish
+from tests.doors.doors import BOOK, CANCEL, CHANGE, cancel_by_depot
 from tests.doors.random_depot import RandomDepot, machine
-from tests.doors.truths import Broken
-from tests.doors.yard import STARTS
+from tests.doors.truths import Broken, Truths
+from tests.doors.yard import STARTS, Yard
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_quiet")]
 
@@ -95,6 +100,7 @@ def without_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
 def without_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is over may be cancelled."""
     monkeypatch.setattr(permissions, "check_cancellable", lambda booking: None)
+    monkeypatch.setattr(permissions, "check_cancel", lambda booking, **_: None)
     for status in BookingStatus.values:
         monkeypatch.setitem(
             lifecycle.NEXT, status, {BookingStatus.CANCELLED, *lifecycle.NEXT.get(status, ())}
@@ -110,8 +116,7 @@ def without_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 GUARDS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "overlap": without_places, "power": without_power, "quota": without_quotas, "final": without_ends,
-    "event": without_events,
+    "overlap": without_places, "power": without_power, "quota": without_quotas, "event": without_events,
 }  # fmt: skip
 
 
@@ -126,3 +131,26 @@ def test_without_its_guard_a_truth_is_broken(truth: str, monkeypatch: pytest.Mon
         )  # fmt: skip
 
     assert broken.value.truth == truth
+
+
+def test_without_the_guard_of_ends_what_is_over_changes_and_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the fewest steps: of thousands at random few cancel what has ended in another way."""
+    with time_machine.travel(STARTS["Berlin, winter"][1], tick=False):
+        yard = Yard(*STARTS["Berlin, winter"])
+        truths, fleet = Truths(yard.depot), yard.fleets[0]
+        start = timezone.now() + timedelta(hours=3)
+        wish = Wish(yard.options[0], Period(start, start + timedelta(hours=1)), fleet.trucks[0])
+        booking = BOOK["operation"](fleet, wish).booking
+        assert booking is not None
+        truths.check(timezone.now())
+        cancel_by_depot(Manager(yard.depot), booking)
+        truths.check(timezone.now())
+        assert CANCEL["operation"](fleet, booking).code == "wrong_status"
+        truths.check(timezone.now())
+
+        without_ends(monkeypatch)
+        CANCEL["operation"](fleet, booking)
+
+        with pytest.raises(Broken) as broken:
+            truths.check(timezone.now())
+    assert broken.value.truth == "final"

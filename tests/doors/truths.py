@@ -14,6 +14,7 @@ from depots.models import Charger, Depot
 # What a booking is, as far as anybody was promised it or is told of it.
 PROMISED = (
     "status", "starts_at", "ends_at", "option_id", "evse_id", "vehicle_id", "plate", "promised_power_w", "terms_json", "quote",
+    "cancelled_by", "cancel_reason",
 )  # fmt: skip
 
 
@@ -113,8 +114,8 @@ def check_power(depot: Depot, rows: Sequence[Occupancy]) -> None:
 def check_quotas(
     depot: Depot, rules: Iterable[AccessRule], rows: Sequence[Occupancy], bookings: Mapping[int, Booking]
 ) -> None:
-    """No customer, nor all guests, have more at the same time than the rules of that hour say, and no more EVSEs are taken than
-    leave those kept for walk-ins. Raises Broken."""
+    """No customer, nor all guests, have more at the same time than the rules of that hour say, and no more EVSEs are booked than
+    leave those kept for walk-ins, of which a depot may close any. Raises Broken."""
     evses = depot.evses.filter(is_withdrawn=False).count()
     moments = {
         row.span.starts_at: [other for other in rows if other.span.contains(row.span.starts_at)]
@@ -153,7 +154,7 @@ def _used(
     rule: AccessRule, depot: Depot, there: Collection[Occupancy], bookings: Mapping[int, Booking]
 ) -> int:
     if rule.kind == "walk_in":
-        return len({row.evse_id for row in there})
+        return len({row.evse_id for row in there if row.holder in bookings})
     guest_id = rule.agreement.guest_id if rule.agreement else None
     mine: dict[int, int] = {}
     for row in there:

@@ -32,7 +32,7 @@ def test_metrics_say_queue_age_and_circuits_of_the_worst_partners_only(
     registry = CollectorRegistry()
     registry.register(metrics.Waiting())
 
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         told = generate_latest(registry).decode()
 
     assert 'berth_partner_oldest_waiting_seconds{partner="Partner SEW2"} 180.0' in told
