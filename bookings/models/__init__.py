@@ -6,12 +6,14 @@ from bookings.models.bank import BankOrder, BankOrderLine
 from bookings.models.booking_history import BookingEvent, BookingRequest
 from bookings.models.booking_states import (
     INTERRUPTED_WHY,
+    LEAD_MINUTES,
     LIVE,
     BookingStatus,
     Enforcement,
 )
 from bookings.models.booking_tokens import BookingToken
-from bookings.models.bookings import LEAD_MINUTES, Booking, BookingSession, CancelReason
+from bookings.models.bookings import Booking, BookingSession
+from bookings.models.cancel_reasons import CancelReason
 from bookings.models.cdrs import ChargeDetailRecord, Dispute
 from bookings.models.closure_acts import ClosureAct, ClosureStep
 from bookings.models.enforcement_words import ENFORCEMENT_WHY

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast, Greatest
 
 
 class BookingStatus(models.TextChoices):
@@ -44,3 +46,11 @@ INTERRUPTED_WHY = {
     "stopped_early": "It was stopped long before it was done.",
     "no_energy": "No energy flowed.",
 }
+
+# How many minutes before its start a booking is due at the latest, by the terms it was made with.
+LEAD_MINUTES = Greatest(
+    *(
+        Cast(KeyTextTransform(name, "terms_json"), models.IntegerField())
+        for name in ("arm_lead_min", "early_start_min")
+    )
+)

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
-import secrets
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Cast, Greatest, Upper
+from django.db.models.functions import Upper
 from django.urls import reverse
 
 from bookings.models import enforcement_words
-from bookings.models.booking_states import INTERRUPTED_WHY, LIVE, BookingStatus, Enforcement
+from bookings.models.booking_names import new_group, new_reference, new_request_id
+from bookings.models.booking_states import (
+    INTERRUPTED_WHY,
+    LEAD_MINUTES,
+    LIVE,
+    BookingStatus,
+    Enforcement,
+)
 from bookings.models.fleet import Trailer, Vehicle
 from bookings.models.holders import NextHolder
 from bookings.models.offers import BookingOption
@@ -26,60 +30,8 @@ from depots.periods import Period
 if TYPE_CHECKING:
     from bookings.models.booking_history import BookingRequest
 
-# How many minutes before its start a booking is due at the latest, by the terms it was made with.
-LEAD_MINUTES = Greatest(
-    *(
-        Cast(KeyTextTransform(name, "terms_json"), models.IntegerField())
-        for name in ("arm_lead_min", "early_start_min")
-    )
-)
 # Of the terms of a booking that is one (Booking.is_best_effort).
 BEST_EFFORT = "best_effort"
-REFERENCE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-
-
-def new_reference() -> str:
-    """Ten characters a person can read out over the phone; unguessable enough not to be counted through."""
-    return "BK" + _random(10)
-
-
-def new_request_id() -> str:
-    return str(uuid.uuid4())
-
-
-def new_group() -> str:
-    """Twenty characters (OCPP 1.6 idTag) nobody can guess: 95 bits."""
-    return "G" + _random(19)
-
-
-def _random(length: int) -> str:
-    """Each of the 32 characters as likely: 256 is a multiple of them."""
-    return "".join(REFERENCE_ALPHABET[byte % 32] for byte in secrets.token_bytes(length))
-
-
-class CancelReason(models.TextChoices):
-    """Why a booking was given up. The names are OCPI's (Bookings 1.1, CanceledReason); people and partners give the same."""
-
-    POWER_OUTAGE = "POWER_OUTAGE", "Power outage"
-    BROKEN_CHARGER = "BROKEN_CHARGER", "Broken charger"
-    FULL = "FULL", "Depot is full"
-    BLOCKED = "BLOCKED", "Bay is blocked"
-    TRAFFIC = "TRAFFIC", "Traffic"
-    BROKEN_VEHICLE = "BROKEN_VEHICLE", "Broken vehicle"
-    NO_CANCELED = "NO_CANCELED", "No reason given"
-    UNKNOWN = "UNKNOWN", "Other"
-
-    @classmethod
-    def of(cls, side: str) -> list[CancelReason]:
-        """Those a side gives, in order of how often."""
-        if side == Booking.Side.DEPOT:
-            return [cls.BROKEN_CHARGER, cls.POWER_OUTAGE, cls.FULL, cls.BLOCKED, cls.UNKNOWN]
-        return [cls.TRAFFIC, cls.BROKEN_VEHICLE, cls.BLOCKED, cls.NO_CANCELED, cls.UNKNOWN]
-
-    @classmethod
-    def words(cls, name: str) -> str:
-        """As people read it; a name that is none of these as it is."""
-        return cls(name).label if name in cls.values else name
 
 
 class BookingQuerySet(models.QuerySet["Booking"]):

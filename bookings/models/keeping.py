@@ -6,7 +6,8 @@ from django.db import models
 from django.db.models import Q
 
 from bookings.actors import ActorKind
-from bookings.models.bookings import Booking, new_group
+from bookings.models.booking_names import new_group
+from bookings.models.bookings import Booking
 from bookings.models.holders import NextHolder
 from depots.models import Charger, Evse, Fallback
 

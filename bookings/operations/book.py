@@ -19,10 +19,8 @@ from bookings.errors import (
     NotOpenToYou,
     PowerUnavailable,
     SlotTaken,
-    TooManyBookings,
 )
 from bookings.models import (
-    LIVE,
     Booking,
     BookingPayment,
     BookingRequest,
@@ -43,7 +41,7 @@ from bookings.operations.places import (
     sweep_holds,
     under_locks,
 )
-from bookings.operations.quotas_under_lock import allotted
+from bookings.operations.quotas_under_lock import allotted, check_open_bookings
 from bookings.operations.slot_request import SlotRequest
 from bookings.payments import booking_payments
 from bookings.rules import configuration, guest_hours, periods, quotes
@@ -231,7 +229,7 @@ def _placed(
     """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy and what
     it has to pay first."""
     request, pool, terms = named.draft.request, named.draft.pool, ground.terms
-    _check_open_bookings(request, terms, now)
+    check_open_bookings(request.fleet, request.option.depot_id, terms, now=now)
     occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
     if ground.standing.overdue():
         scope = _scope(request, ground.configuration, now)
@@ -295,17 +293,6 @@ def _quote(
         reserved=Period(kept.since, kept.until) if kept is not None else None,
     )  # fmt: skip
     return quote.to_json() if quote else {}
-
-
-def _check_open_bookings(request: SlotRequest, terms: Terms, now: datetime) -> None:
-    """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
-    most = terms.max_open_bookings
-    if most is None:
-        return
-    live = Booking.objects.filter(fleet=request.fleet, depot=request.option.depot_id, status__in=LIVE)
-    # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
-    if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
-        raise TooManyBookings(f"{request.fleet} may have {most} open bookings at this depot, and has them.")
 
 
 def _first_with_power(

@@ -12,7 +12,7 @@ from typing import Any
 from bookings.core.writing import write_ahead
 from bookings.errors import BookingError
 from bookings.models import Booking, Enforcement, Vehicle
-from bookings.models.bookings import new_request_id
+from bookings.models.booking_names import new_request_id
 from bookings.operations.places import candidates
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import energy_slots, guest_hours, periods

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from bookings.core.standing import Taken
-from bookings.models import Occupancy
+from bookings.errors import TooManyBookings
+from bookings.models import LIVE, Booking, BookingStatus, Occupancy
 from bookings.rules import quotas
 from bookings.rules.configuration import Configuration
 from bookings.rules.power import Supply
 from bookings.rules.quotas import Allotted, CountedPlace, Held
+from bookings.rules.terms import Terms
+from depots.models import Organisation
 from depots.periods import Period
 
 
@@ -53,6 +56,17 @@ def check_walk_ins(
         places = _places([row for row in taken if not row.is_overdue], fleets)
         caps = quotas.caps_of(allowance, places, span, there.site.zone)
         Allotted(Supply([], []), caps).promise(there.bays[evse_id], span, None, None)
+
+
+def check_open_bookings(fleet: Organisation, depot_id: int, terms: Terms, *, now: datetime) -> None:
+    """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
+    most = terms.max_open_bookings
+    if most is None:
+        return
+    live = Booking.objects.filter(fleet=fleet, depot=depot_id, status__in=LIVE)
+    # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
+    if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
+        raise TooManyBookings(f"{fleet} may have {most} open bookings at this depot, and has them.")
 
 
 def fleets_of(taken: Iterable[Taken]) -> Mapping[int, int]:

@@ -6,7 +6,7 @@ import pytest
 
 from bookings.core import writing
 from bookings.models import Booking, BookingEvent
-from bookings.models.bookings import new_request_id
+from bookings.models.booking_names import new_request_id
 from depots import round_trips
 from tests.factories import NOW, make_evse, make_vehicle, option_of, slot
 
