@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,21 @@ MANIFEST: dict[str, str] = json.loads((VENDOR / "manifest.json").read_text())
 @pytest.mark.parametrize("name", sorted(MANIFEST))
 def test_a_vendored_file_is_the_one_that_was_reviewed(name: str) -> None:
     assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == MANIFEST[name]
+
+
+def test_pages_are_written_in_characters_that_the_font_has() -> None:
+    """Any other comes from whatever the machine has, or is a box."""
+    css = (ROOT / "static/css/berth.css").read_text(encoding="utf-8")
+    has: set[int] = set()
+    for first, last in re.findall(r"U\+([0-9A-F]+)(?:-([0-9A-F]+))?", css):
+        has.update(range(int(first, 16), int(last or first, 16) + 1))
+    found = {
+        (str(page.relative_to(ROOT)), sign)
+        for page in (ROOT / "templates").rglob("*.html")
+        for sign in page.read_text(encoding="utf-8")
+    }
+
+    assert {(page, sign) for page, sign in found if ord(sign) not in has} == set()
 
 
 def test_nothing_unlisted_is_shipped() -> None:

@@ -136,7 +136,7 @@ def set_switches(act: Act, chosen: Mapping[str, Any]) -> Partner:
         kept = {name: value for name, value in chosen.items() if value != SWITCHES[name].value}
         unknown = {name: value for name, value in partner.switches.items() if name not in SWITCHES}
         changes = [
-            f"{name}: {_value(partner, name)} → {chosen[name]}"
+            f"{name}: {_value(partner, name)} to {chosen[name]}"
             for name in SWITCHES
             if name in chosen and chosen[name] != _value(partner, name)
         ]

@@ -379,7 +379,7 @@ def test_an_evse_is_closed_after_a_look_at_what_stands_in_it(yard: Yard, opened:
     does_it.click()
 
     step = page.locator(f"#closure-act tr[data-booking='{booking.pk}']")
-    expect(step).to_contain_text(f"{yard.evses[0].uid} → {yard.evses[1].uid}")
+    expect(step).to_contain_text(f"from {yard.evses[0].uid} to {yard.evses[1].uid}")
     booking.refresh_from_db()
     assert booking.evse_id == yard.evses[1].pk
     page.get_by_role("button", name="Take it back").click()

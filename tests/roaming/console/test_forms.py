@@ -285,7 +285,7 @@ def test_switches_keep_what_differs_from_the_default_and_the_event_says_what_cha
 
     sent.partner.refresh_from_db()
     assert sent.partner.switches == {"made_up_by_an_older_version": 1, "timeslot_power_unit": "kW"}
-    assert PartnerEvent.objects.get().told == "timeslot_power_unit: auto → kW"
+    assert PartnerEvent.objects.get().told == "timeslot_power_unit: auto to kW"
     version = operations.switches_version(sent.partner)
     wrong = Sent(sent.partner, version, fields={**sent.fields, "timeslot_power_unit": "MW"})
     assert send(client, "switches", wrong, version=version) == 422
