@@ -115,10 +115,12 @@ def _end(booking: Booking, why: str, now: datetime) -> Booking:
         return booking
     detail = circumstances(booking, now=now)
     lifecycle.record(booking, kind="evidence", actor=ENFORCEMENT, at=now, detail=detail)
+    waived = ""
     if faults := faults_seen(booking, now=now):
         detail = evidence(faults)
+        waived = detail["why"]
         lifecycle.record(booking, kind="waived", actor=ENFORCEMENT, at=now, detail=detail)
-    return mark_no_show(booking_id=booking.pk, now=now)
+    return mark_no_show(booking_id=booking.pk, waived=waived, now=now)
 
 
 def _why_at_risk(booking: Booking) -> str:

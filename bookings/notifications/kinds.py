@@ -49,7 +49,7 @@ _TABLE = (
     _of_fleet("cancelled_by_depot", mail=True, carries_calendar=True),
     _of_fleet("at_risk", mail=True),
     _of_fleet("soft"),
-    _of_fleet("no_show"),
+    _of_fleet("no_show", mail=True),
     _of_fleet("arrived"),
     _of_fleet("slid", mail=True, carries_calendar=True),
     _of_fleet("eta_late", mail=True),

@@ -10,6 +10,7 @@ from typing import Any
 from bookings.actors import TELEMATICS, ActorKind
 from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement, Occurrence
 from bookings.notifications.kinds import DEPOT, FLEET, KINDS
+from bookings.rules.terms import Overstay
 from depots.periods import utc_text
 
 
@@ -60,12 +61,17 @@ def params_of(booking: Booking, event: BookingEvent | None = None) -> dict[str, 
         "starts_at": utc_text(booking.starts_at),
         "ends_at": utc_text(booking.ends_at),
     }
-    return found | (_told_by(event) if event else {})
+    if event is None:
+        return found
+    stop = _stop_of(booking) if event.kind in {"ending", "overstay"} else {}
+    return found | _told_by(event) | stop
 
 
 def _told_by(event: BookingEvent) -> dict[str, Any]:
     detail = event.detail
-    found = {name: detail[name] for name in ("reason", "note", "limit_kw") if detail.get(name)}
+    found = {
+        name: detail[name] for name in ("reason", "note", "limit_kw", "why", "waived") if detail.get(name)
+    }
     before, after = detail.get("before"), detail.get("after")
     if isinstance(offer := detail.get("until"), str) and event.kind == "offered":
         found["until"] = offer
@@ -75,9 +81,16 @@ def _told_by(event: BookingEvent) -> dict[str, Any]:
     elif isinstance(before, dict) and isinstance(after, dict):
         found["changed"] = sorted(name for name in after if after[name] != before.get(name))
         found["before"] = {name: before[name] for name in ("period", "evse") if before.get(name)}
-    if event.kind == "enforcement":
-        found["why"] = str(detail.get("why") or "")
     return found
+
+
+def _stop_of(booking: Booking) -> dict[str, Any]:
+    """When its charger is told to stop who stays, by its terms."""
+    patience = booking.terms.stop_after
+    if patience is None:
+        return {}
+    stops_at = utc_text(booking.ends_at + patience)
+    return {"stops_at": stops_at, "is_for_next": booking.terms.overstay == Overstay.STOP_FOR_NEXT}
 
 
 def _kinds(event: BookingEvent, booking: Booking) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,8 @@ DEFAULT = "en"
 # What English means here: days before months, hours to 24.
 _LOCALES = {"en": "en_GB", "de": "de_DE"}
 MOST_SUBJECT = 200
+# News of a slot that is not kept as it should be yet.
+_GOES_ON = {"at_risk", "at_risk_here", "soft"}
 _UTC = "UTC"
 
 
@@ -62,6 +65,8 @@ def values(params: Mapping[str, Any], language: str) -> dict[str, str]:
         found["end"] = moment(params["ends_at"], zone, language, has_day=False)
     if isinstance(offered := params.get("offered"), dict):
         found["offered_when"] = span(offered["start"], offered["end"], zone, language)
+    if params.get("stops_at"):
+        found["stops"] = moment(params["stops_at"], zone, language, has_day=False)
     for name in ("until", "since"):
         if params.get(name):
             found[name] = moment(params[name], zone, language)
@@ -113,9 +118,23 @@ def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
         told = words.REASONS.get(reason, reason if reason != "NO_CANCELED" else "")
         if told:
             yield words.PHRASES["reason"].format(reason=_one_line(told).rstrip("."))
+    if why := str(params.get("why") or ""):
+        yield from _why(kind, why, words)
+    if waived := params.get("waived"):
+        yield words.PHRASES["no_fee_no_power" if waived == "no_power" else "no_fee"]
+    if params.get("stops_at"):
+        key = "stops_for_next" if params.get("is_for_next") else "stops"
+        yield words.PHRASES[key].format_map(_Values(values(params, language)))
     if kind == "webhook_stopped":
         key = "gone" if params.get("is_gone") else "webhook"
         yield words.PHRASES[key].format_map(_Values(values(params, language)))
+
+
+def _why(kind: str, code: str, words: ModuleType) -> Iterator[str]:
+    """Why it is so, and what follows where that is not over; nothing of a code that has no words."""
+    sentences = words.INTERRUPTED if kind == "interrupted" else words.ENFORCEMENT
+    follows = words.NEXT if kind in _GOES_ON else {}
+    yield from (table[code] for table in (sentences, follows) if code in table)
 
 
 def _before(before: Mapping[str, Any], params: Mapping[str, Any], language: str) -> str:

@@ -14,7 +14,7 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.standing import Standing, standing
 from bookings.core.versions import Aspect
 from bookings.errors import NO_ROOM, SlotTaken
-from bookings.models import Booking, BookingToken
+from bookings.models import Booking, BookingToken, Enforcement
 from bookings.operations import promise_power
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace, free_places
@@ -194,6 +194,8 @@ def write(
     }  # fmt: skip
     if change.is_offer:
         detail["offer"] = "accepted"
+    if change.is_rescue and booking.enforcement == Enforcement.AT_RISK:
+        detail["why"] = booking.enforcement_why
     if change.why:
         detail["note"] = change.why[:200]
     if bid.quote != booking.quote:

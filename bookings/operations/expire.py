@@ -65,14 +65,16 @@ def fail_undecided(*, booking_id: int, now: datetime) -> Booking:
     return booking
 
 
-def mark_no_show(*, booking_id: int, now: datetime) -> Booking:
-    """A vehicle that has not come by its no-show time loses the slot; the rest of it is free again."""
+def mark_no_show(*, booking_id: int, waived: str = "", now: datetime) -> Booking:
+    """A vehicle that has not come by its no-show time loses the slot; the rest of it is free again. `waived` is a code of
+    ENFORCEMENT_WHY where that costs nothing."""
     with calendars.one_operation():
         booking = lock_booking(booking_id)
         if booking.no_show_at() > now or not booking.is_ours:
             raise WrongStatus(booking.status, BookingStatus.NO_SHOW)
         request_log.decline_pending(booking, "The vehicle did not come.", actor=SCHEDULER, now=now)
-        lifecycle.move(booking, BookingStatus.NO_SHOW, actor=SCHEDULER, at=now)
+        detail = {"waived": waived} if waived else {}
+        lifecycle.move(booking, BookingStatus.NO_SHOW, actor=SCHEDULER, at=now, detail=detail)
     return booking
 
 

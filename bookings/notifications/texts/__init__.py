@@ -1,5 +1,6 @@
 """The words of news, a module a language: TITLES has a sentence for each kind, SHORT its name among a person's settings, REASONS
-what is said of a code, PHRASES the rest. Placeholders are those of `wording.values`."""
+what is said of a code, ENFORCEMENT why a slot is not kept as it should be, NEXT what follows from that, INTERRUPTED why charging
+broke off, PHRASES the rest. Placeholders are those of `wording.values`."""
 
 from __future__ import annotations
 

@@ -105,6 +105,49 @@ REASONS = {
     "BROKEN_VEHICLE": "Fahrzeug defekt",
 }
 
+ENFORCEMENT = {
+    "occupied": "Ein anderes Fahrzeug steht noch am Ladepunkt.",
+    "faulted": "Der Ladepunkt meldet einen Fehler.",
+    "unavailable": "Der Ladepunkt ist außer Betrieb.",
+    "offline": "Die Ladesäule ist nicht verbunden.",
+    "no_answer": "Die Ladesäule hat noch nicht geantwortet.",
+    "error": "Die Ladesäule hat mit einem Fehler geantwortet.",
+    "rejected": "Die Ladesäule lehnt Reservierungen ab.",
+    "not_supported": "Die Ladesäule kennt keine Reservierungen.",
+    "closed": "Der Ladepunkt wurde gesperrt.",
+    "own_vehicle": "Das Fahrzeug lädt dort schon.",
+    "still_before": "Das Fahrzeug lädt dort in seiner Buchung davor.",
+    "lies": "Die Ladesäule hält Reservierungen nicht ein.",
+    "availability": "Die Ladesäule reserviert nicht, darum ist der Ladepunkt außer Betrieb, bis das Fahrzeug da ist.",
+    "profile_0": "Die Ladesäule reserviert nicht, darum gibt der Ladepunkt bis zum Beginn keinen Strom.",
+    "stale_list": "Die Ladesäule kannte die gebuchte Karte nicht, solange ihre Verbindung schlecht war.",
+    "no_power": "Das Depot hatte weniger Leistung als die geringste, die zugesagt wird.",
+}
+NEXT = {
+    "own_vehicle": "Die Buchung übernimmt das, wenn ihre Zeit beginnt.",
+    "still_before": "Danach wird für diese reserviert; wer weiterlädt, gilt als gekommen.",
+    "occupied": "Berth fragt wieder, sobald es abfährt, und sucht ab fünf Minuten vor Beginn einen anderen Ladepunkt.",
+    "faulted": "Berth sucht einen anderen Ladepunkt.",
+    "unavailable": "Berth sucht einen anderen Ladepunkt, wenn er nicht binnen einer Minute zurück ist.",
+    "offline": "Sobald sie es ist, erfährt sie davon; was sie angenommen hat, hält sie bis dahin frei.",
+    "no_answer": "Berth fragt jede Minute wieder.",
+    "error": "Berth fragt jede Minute wieder.",
+    "availability": (
+        "Drücken Sie dann bei der Buchung Start charging, oder zeigen Sie die Karte an irgendeiner Ladesäule des Depots."
+    ),
+    "profile_0": "Die gebuchte Karte beendet das früher.",
+}
+INTERRUPTED = {
+    "fault": "Die Ladesäule hat einen Fehler gemeldet.",
+    "power_loss": "Die Ladesäule hatte keinen Strom mehr.",
+    "restart": "Die Ladesäule ist neu gestartet.",
+    "emergency_stop": "Der Not-Aus wurde gedrückt.",
+    "offline": "Die Ladesäule hat ihre Verbindung verloren.",
+    "stopped_remotely": "Es wurde aus der Ferne beendet.",
+    "stopped_early": "Es wurde beendet, lange bevor es fertig war.",
+    "no_energy": "Es floss kein Strom.",
+}
+
 PHRASES = {
     "when": "{day}, {start}–{end} ({zone})",
     "before": "Vorher: {before}.",
@@ -113,6 +156,12 @@ PHRASES = {
     "see": "Siehe {url}",
     "why": "Sie bekommen dies wegen Ihrer Rolle in Berth. Wählen Sie, was Sie hören: {url}",
     "calendar": "Die angehängte Datei trägt es in Ihren Kalender ein.",
+    "no_fee": "Es kostet nichts: die Ladesäule war schuld.",
+    "no_fee_no_power": "Es kostet nichts: es gab weniger Leistung als zugesagt.",
+    "stops": "Ab {stops} bekommt die Ladesäule den Auftrag, das Laden zu beenden.",
+    "stops_for_next": (
+        "Ab {stops} bekommt die Ladesäule den Auftrag, das Laden zu beenden, sobald dort ein anderes Fahrzeug an der Reihe ist."
+    ),
     "limit": "Höchstens {kw} kW.",
     "webhook": "Seit {since} kam dort nichts an. Sehen Sie nach und schalten Sie ihn wieder ein.",
     "gone": "Sein Server sagte, dass es die Adresse nicht mehr gibt.",

@@ -1,5 +1,7 @@
 """English."""
 
+from bookings.models import INTERRUPTED_WHY, enforcement_words
+
 NAME = "English"
 
 TITLES = {
@@ -96,7 +98,7 @@ SHORT = {
     "webhook_stopped": "A webhook was stopped",
 }
 
-# By code of a cancellation, or of why a booking is at risk.
+# By code of a cancellation.
 REASONS = {
     "POWER_OUTAGE": "Power outage",
     "BROKEN_CHARGER": "Broken charger",
@@ -106,6 +108,10 @@ REASONS = {
     "BROKEN_VEHICLE": "Broken vehicle",
 }
 
+# By code of why a slot is not kept as it should be, and what follows; of why charging broke off.
+ENFORCEMENT, NEXT = enforcement_words.ENFORCEMENT_WHY, enforcement_words.NEXT
+INTERRUPTED = INTERRUPTED_WHY
+
 PHRASES = {
     "when": "{day}, {start}–{end} ({zone})",
     "before": "Before: {before}.",
@@ -114,6 +120,10 @@ PHRASES = {
     "see": "See {url}",
     "why": "You get this because of your role in Berth. Choose what you are told: {url}",
     "calendar": "The attached file puts it into your calendar.",
+    "no_fee": "No fee: the charger was at fault.",
+    "no_fee_no_power": "No fee: there was less power than promised.",
+    "stops": "The charger is told to stop charging from {stops} on.",
+    "stops_for_next": "The charger is told to stop charging from {stops} on, once the slot of another vehicle is due there.",
     "limit": "No more than {kw} kW.",
     "webhook": "Nothing that was sent there since {since} arrived. Look at it and switch it on again.",
     "gone": "Its server said that the address is gone.",

@@ -238,6 +238,7 @@ def test_a_faulted_evse_is_swapped_at_once_for_a_working_one():
 
     booking.refresh_from_db()
     assert (booking.evse, booking.is_changed_unseen, booking.enforcement) == (spare, True, "due")
+    assert booking.events.get(kind="changed").detail["why"] == "faulted"
     assert commands(spare.charger) == [("reserve", booking.pk)]
 
 
@@ -336,6 +337,7 @@ def test_a_no_show_while_the_charger_was_unreachable_is_free_of_its_fee():
     booking.refresh_from_db()
     assert booking.status == "no_show"
     assert booking.events.filter(kind="waived").get().detail["why"] == "offline"
+    assert booking.events.get(after="no_show").detail == {"waived": "offline"}
 
 
 def test_a_cancelled_booking_is_taken_back_from_the_charger():

@@ -10,6 +10,7 @@ import pytest
 
 from bookings import operations
 from bookings.models import (
+    INTERRUPTED_WHY,
     Booking,
     BookingEvent,
     BookingStatus,
@@ -19,6 +20,7 @@ from bookings.models import (
     Occurrence,
     OutgoingMail,
     Reader,
+    enforcement_words,
 )
 from bookings.notifications import expansion, feed, inbox, kinds, mails, resolving, wording
 from bookings.notifications.occurrences import leave_word
@@ -224,6 +226,42 @@ def test_what_was_before_is_named_with_what_is_now(booking):
     )
 
 
+SAID = {
+    "at risk": (
+        BookingEvent(kind="enforcement", after=Enforcement.AT_RISK, detail={"why": "offline"}),
+        "The charger is not connected. It is told as soon as it is back; a charger keeps what it has accepted meanwhile.",
+    ),
+    "swapped": (
+        BookingEvent(kind="changed", detail={"by": "depot", "why": "faulted"}),
+        "The EVSE reports a fault.",
+    ),
+    "interrupted": (
+        BookingEvent(kind="interrupted", detail={"why": "offline"}),
+        "The charger has lost its connection.",
+    ),
+    "waived": (
+        BookingEvent(kind="status", before="confirmed", after=BookingStatus.NO_SHOW, detail={"waived": "offline"}),
+        "No fee: the charger was at fault.",
+    ),
+    "stopped": (
+        BookingEvent(kind="overstay"),
+        "The charger is told to stop charging from 12:10 (Europe/Berlin) on.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_news_says_why_and_what_follows(booking, name):
+    event, said = SAID[name]
+    event.booking, event.actor_kind, event.at = booking, "berth", NOW
+    booking.terms_json |= {"overstay": "stop", "overstay_min": 10}
+
+    first, *_ = resolving.news_of(event, booking)
+
+    assert wording.sentence(first.kind, first.params, "en").more == said
+    assert wording.sentence(first.kind, first.params, "de").more not in {"", said}
+
+
 def test_a_name_with_a_line_break_breaks_no_header(booking):
     params = resolving.params_of(booking) | {"depot": "Kassel\r\nBcc: all@evil.example"}
 
@@ -240,6 +278,9 @@ def test_every_language_has_words_for_every_kind(language):
     assert set(words.TITLES) == set(words.SHORT) == set(kinds.KINDS)
     assert set(words.REASONS) == set(LANGUAGES["en"].REASONS)
     assert set(words.PHRASES) == set(LANGUAGES["en"].PHRASES)
+    assert set(words.ENFORCEMENT) == set(enforcement_words.ENFORCEMENT_WHY)
+    assert set(words.NEXT) == set(enforcement_words.NEXT)
+    assert set(words.INTERRUPTED) == set(INTERRUPTED_WHY)
     for name, text in [*words.TITLES.items(), *words.PHRASES.items()]:
         english = (LANGUAGES["en"].TITLES | LANGUAGES["en"].PHRASES)[name]
         assert placeholders(text) == placeholders(english), name
