@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -33,6 +34,9 @@ MOST_ATTEMPTS = 30  # about a day
 MAILS_KEPT = timedelta(days=30)
 AT_ONCE = 500
 MOST_NEWS = 50
+
+# As it is kept in the row of a mail.
+News = dict[str, Any]
 
 _ADD = """
 INSERT INTO bookings_outgoingmail (user_id, booking_id, news, state, due_at, attempts, error)
@@ -91,6 +95,9 @@ def send(*, mail_id: int, attempts: int, clock: Callable[[], datetime]) -> bool:
     if not claim.update(attempts=attempts + 1):
         return False
     mail = OutgoingMail.objects.select_related("user__reader").get(pk=mail_id)
+    if not not_overtaken(mail.news):
+        mail.delete()
+        return True
     try:
         message(mail).send()
     except Exception as failure:  # also one that cannot be written: it is given up like one that is refused
@@ -106,7 +113,7 @@ def send(*, mail_id: int, attempts: int, clock: Callable[[], datetime]) -> bool:
 def message(mail: OutgoingMail) -> EmailMessage:
     """As it goes out: in the language of its reader, with the booking as it is now where one of its news brings a calendar."""
     language = language_of(mail)
-    subject, text = wording.mail(mail.news, language)
+    subject, text = wording.mail(not_overtaken(mail.news), language)
     message_id = f"<mail-{mail.pk}@{urlsplit(settings.BERTH_BASE_URL).hostname}>"
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
     made = EmailMessage(subject=subject, body=text, to=[mail.user.email], headers=headers)
@@ -117,6 +124,16 @@ def message(mail: OutgoingMail) -> EmailMessage:
         if booking.status != BookingStatus.HELD:
             made.attach(*calendar_file.attached(booking, to=mail.user.email))
     return made
+
+
+def not_overtaken(news: Sequence[News]) -> list[News]:
+    """Without a risk that was over before its mail went out, nor that it is over."""
+    kept: list[News] = []
+    for one in news:
+        without = [before for before in kept if before["kind"] != "at_risk"]
+        is_over = one["kind"] == "kept_again" and len(without) < len(kept)
+        kept = without if is_over else [*kept, one]
+    return kept
 
 
 def language_of(mail: OutgoingMail) -> str:

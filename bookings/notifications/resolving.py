@@ -27,9 +27,10 @@ class News:
     actor_name: str = ""
 
 
-def news_of(event: BookingEvent, booking: Booking) -> Iterator[News]:
-    """What people of its fleet and of its depot are to hear of this; networks that are partners hear by their protocol."""
-    for kind in _kinds(event, booking):
+def news_of(event: BookingEvent, booking: Booking, *, is_kept_again: bool = False) -> Iterator[News]:
+    """What people of its fleet and of its depot are to hear of this; networks that are partners hear by their protocol.
+    `is_kept_again`: they heard last that the slot is at risk, and the charger holds it now."""
+    for kind in KEPT_AGAIN if is_kept_again else _kinds(event, booking):
         side = KINDS[kind].side
         organisation = booking.fleet if side == FLEET else booking.depot.operator
         if organisation.is_partner or (side == DEPOT and booking.depot.is_mirror):
@@ -112,6 +113,7 @@ _OF_ENFORCEMENT: dict[str, tuple[str, ...]] = {
     Enforcement.AT_RISK: ("at_risk", "at_risk_here"),
     Enforcement.SOFT: ("soft",),
 }
+KEPT_AGAIN = ("kept_again", "kept_again_here")
 _OTHERS: dict[str, tuple[str, ...]] = {
     "change_accepted": ("change_granted",),
     "change_declined": ("change_declined",),

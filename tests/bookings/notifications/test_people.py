@@ -176,6 +176,41 @@ def test_what_an_event_is_to_people(booking, told):
             )
 
 
+def held_after(booking: Booking, *between: tuple[str, str]) -> list[str]:
+    """What its dispatcher has heard once a charger holds it, after these events."""
+    for kind, after in (*between, ("enforcement", Enforcement.ARMED)):
+        BookingEvent.objects.create(
+            booking=booking, kind=kind, after=after, actor_kind="berth", at=NOW, version=1
+        )
+    tell(booking)
+    return heard("dispatcher@fleet.example")
+
+
+RISK, DUE = ("enforcement", Enforcement.AT_RISK), ("enforcement", Enforcement.DUE)
+
+
+def test_who_heard_of_a_risk_hears_that_it_is_over(booking):
+    assert held_after(booking) == []
+    assert held_after(booking, RISK, DUE) == ["at_risk", "kept_again"]
+    assert heard("manager@depot.example") == ["request_waits", "at_risk_here", "kept_again_here"]
+    # Moved meanwhile it is told as that.
+    assert held_after(booking, RISK, ("changed", ""), DUE)[2:] == ["at_risk"]
+
+
+def test_a_risk_that_is_over_before_its_mail_goes_out_is_not_mailed(booking, mailoutbox):
+    held_after(booking, RISK)
+    mail = OutgoingMail.objects.get(user__email="dispatcher@fleet.example")
+    OutgoingMail.objects.update(state="sending")
+
+    assert mails.send(mail_id=mail.pk, attempts=0, clock=lambda: NOW)
+
+    assert (mailoutbox, OutgoingMail.objects.filter(pk=mail.pk).exists()) == ([], False)
+    risk, over = {"kind": "at_risk"}, {"kind": "kept_again"}
+    assert mails.not_overtaken([over]) == [over]
+    assert mails.not_overtaken([risk, over, risk]) == [risk]
+    assert mails.not_overtaken([{"kind": "granted"}, risk, over]) == [{"kind": "granted"}]
+
+
 def test_of_a_trip_the_whole_is_told_and_no_grant_of_a_stop(booking):
     booking.trip_id = 1
     event = BookingEvent(
