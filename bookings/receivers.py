@@ -12,6 +12,7 @@ from bookings.actors import Actor
 from bookings.billing import payment_use, settlement
 from bookings.core import power_marks
 from bookings.models import (
+    AgreementEvent,
     AgreementProposal,
     Booking,
     BookingEvent,
@@ -32,10 +33,12 @@ from bookings.signals import (
     agreement_moved,
     balance_raised,
     billing_due,
+    booked_again,
     booking_changed,
     calendars_raised,
     cdr_issued,
     closures_changed,
+    end_taken_back,
     invoices_issued,
     limit_set,
     limits_lifted,
@@ -47,6 +50,7 @@ from bookings.signals import (
     series_missed,
     trip_settled,
     vehicle_told,
+    waitlist_expired,
     waitlist_offered,
 )
 from depots import operations as depot_operations
@@ -272,6 +276,24 @@ def on_calendars_told(option_ids: list[int], at: datetime, **_: Any) -> None:
 @receiver(waitlist_offered)
 def on_waitlist_offered(entry: WaitlistEntry, at: datetime, **_: Any) -> None:
     business_news.tell_of_offer(entry, at=at)
+
+
+@receiver(waitlist_expired)
+def on_waitlist_expired(entries: list[WaitlistEntry], why: str, at: datetime, **_: Any) -> None:
+    business_news.tell_of_expired(entries, why, at=at)
+
+
+@receiver(end_taken_back)
+def on_end_taken_back(event: AgreementEvent, **_: Any) -> None:
+    """Who took it back does it at once; the job is for what a killed process has left."""
+    from bookings.tasks import book_again
+
+    book_again.send(event.pk)
+
+
+@receiver(booked_again)
+def on_booked_again(event: AgreementEvent, at: datetime, **_: Any) -> None:
+    business_news.tell_of_reopening(event, at=at)
 
 
 @receiver(mails_due)

@@ -59,3 +59,9 @@ trip_settled = Signal()
 vehicle_told = Signal()
 # entry: WaitlistEntry, at. A slot is offered to who waits.
 waitlist_offered = Signal()
+# entries: list[WaitlistEntry], why: a code, at. Nothing came of these.
+waitlist_expired = Signal()
+# event: AgreementEvent, at. An end was taken back: what is to be booked again with it stands in its detail.
+end_taken_back = Signal()
+# event: AgreementEvent, at. All of that was tried.
+booked_again = Signal()

@@ -83,6 +83,12 @@ def extend_series(series_id: int) -> None:
     operations.extend_series(series_id=series_id, now=timezone.now())
 
 
+@dramatiq.actor(max_retries=5)
+def book_again(event_id: int) -> None:
+    """What an end of an agreement that was taken back had cancelled, as far as that is not done."""
+    operations.book_again(event_id=event_id, now=timezone.now())
+
+
 @dramatiq.actor(max_retries=3)
 def follow_eta(vehicle_id: int) -> None:
     """By what was told last, which may be later than what queued it."""

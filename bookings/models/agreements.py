@@ -69,7 +69,8 @@ class AgreementProposal(models.Model):
 class AgreementEvent(models.Model):
     """What happened to an agreement: its history, which the row itself does not keep.
 
-    `detail`: of ENDED {"ends_at", "ends_at_before", "cancelled": [booking ids]}, of REOPENED {"booked": [booking ids]}.
+    `detail`: of ENDED {"ends_at", "ends_at_before", "cancelled": [booking ids]}, of REOPENED {"waiting": [booking ids],
+    "again": {booking id: the new one's}, "lost": {booking id: why}}, without "waiting" once all of it was tried.
     """
 
     class Kind(models.TextChoices):

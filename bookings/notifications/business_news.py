@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from bookings.actors import Actor
-from bookings.models import AgreementProposal, Booking, BookingSeries, Closure, Invoice, Trip, WaitlistEntry
+from bookings.models import (
+    AgreementEvent,
+    AgreementProposal,
+    Booking,
+    BookingSeries,
+    Closure,
+    Invoice,
+    Trip,
+    WaitlistEntry,
+)
+from bookings.notifications.feed import WAITLIST_EXPIRED, WAITLIST_OFFERED
 from bookings.notifications.kinds import DEPOT, KINDS
-from bookings.notifications.occurrences import leave_word, offer_from_waitlist
+from bookings.notifications.occurrences import leave_word, word_from_waitlist
 from bookings.notifications.resolving import params_of
-from bookings.notifications.waitlist_object import waitlist_object
 from bookings.operations import OccurrenceOutcome
-from depots.models import Agreement
-from depots.periods import spanning, utc_text
+from depots.models import Agreement, Organisation
+from depots.periods import Period, spanning, utc_text
 
 
 def tell_of_invoices(invoices: Sequence[Invoice], *, at: datetime) -> None:
@@ -38,7 +49,7 @@ def tell_of_agreement(kind: str, about: Agreement | AgreementProposal, *, actor:
         return
     params = {"operator": operator.name, "depot": about.depot.name, "fleet": guest.name}
     if isinstance(about, AgreementProposal):
-        params["reason"] = about.answer or about.message
+        params["reason"] = about.message if about.waits else about.answer
     path = "agreements/proposals" if isinstance(about, AgreementProposal) else "agreements"
     name = actor.name if actor.is_person else ""
     leave_word(kind, told, params=params, link=f"/{path}/{about.pk}/", actor_name=name, at=at)
@@ -95,10 +106,39 @@ def tell_of_offer(entry: WaitlistEntry, *, at: datetime) -> None:
     offered = entry.offered
     assert offered is not None
     assert entry.offered_until is not None
+    params = {**_waited(entry, offered), "until": utc_text(entry.offered_until)}
+    word_from_waitlist("waitlist_offer", WAITLIST_OFFERED, entry, params=params, at=at)
+
+
+def tell_of_expired(entries: Sequence[WaitlistEntry], why: str, *, at: datetime) -> None:
+    """The same once nothing comes of it any more."""
+    for entry in entries:
+        params = {**_waited(entry, entry.period), "reason": why}
+        word_from_waitlist("waitlist_expired", WAITLIST_EXPIRED, entry, params=params, at=at)
+
+
+def _waited(entry: WaitlistEntry, period: Period) -> dict[str, Any]:
     depot = entry.option.depot
-    params = {
+    return {
         "plate": entry.vehicle.plate if entry.vehicle else "", "depot": depot.name, "zone": depot.time_zone,
-        "starts_at": utc_text(offered.starts_at), "ends_at": utc_text(offered.ends_at),
-        "until": utc_text(entry.offered_until),
+        "starts_at": utc_text(period.starts_at), "ends_at": utc_text(period.ends_at),
     }  # fmt: skip
-    offer_from_waitlist(entry.fleet_id, waitlist_object(entry), params=params, link="/waitlist/", at=at)
+
+
+def tell_of_reopening(event: AgreementEvent, *, at: datetime) -> None:
+    """An end was taken back: to the guest of the agreement, and of one with everybody to those whose bookings were cancelled."""
+    agreement, depot = event.agreement, event.agreement.depot
+    counts = {agreement.guest_id: Counter[str]()} if agreement.guest_id is not None else {}
+    gone = {name: event.detail.get(name, ()) for name in ("again", "lost")}
+    fleets = dict(Booking.objects.filter(pk__in=[*gone["again"], *gone["lost"]]).values_list("pk", "fleet"))
+    for name, booking_ids in gone.items():
+        for pk in booking_ids:
+            counts.setdefault(fleets[int(pk)], Counter())[name] += 1
+    for fleet in Organisation.objects.filter(pk__in=counts, is_partner=False):
+        params = {
+            "operator": depot.operator.name, "depot": depot.name, "fleet": fleet.name,
+            "again": counts[fleet.pk]["again"], "lost": counts[fleet.pk]["lost"],
+        }  # fmt: skip
+        link = f"/agreements/{agreement.pk}/"
+        name = event.by_name if event.by.is_person else ""
+        leave_word("agreement_reopened", fleet, params=params, link=link, actor_name=name, at=at)

@@ -21,6 +21,7 @@ WAKE_CHANNEL = "berth_webhooks"
 CHANGED = "booking.changed"
 OFFERED = "booking.offered"
 WAITLIST_OFFERED = "waitlist.offered"
+WAITLIST_EXPIRED = "waitlist.expired"
 # Kinds of events after which a booking looks otherwise to its fleet, beside its moves of status.
 _SHOWN = frozenset(
     {"changed", "change_accepted", "offer_ended", "booked_anew", "enforcement", "interrupted", "resumed"}
@@ -29,6 +30,7 @@ _SHOWN = frozenset(
 TYPES = (
     "booking.held", "booking.requested", "booking.confirmed", "booking.charging", "booking.completed", "booking.cancelled",
     "booking.declined", "booking.no_show", "booking.failed", "booking.expired", CHANGED, OFFERED, WAITLIST_OFFERED,
+    WAITLIST_EXPIRED,
 )  # fmt: skip
 
 _DELIVER = """

@@ -23,6 +23,7 @@ _GATHERED = {
     "cancelled_by_depot": _OF_A_FLEET,
     "power_limited": _OF_A_FLEET,
     "power_limit_lifted": _OF_A_FLEET,
+    "waitlist_expired": None,
 }
 # Up to so many are told one by one.
 MOST_SINGLY = 3

@@ -62,6 +62,7 @@ _TABLE = (
     _of_fleet("power_limited", mail=True),
     _of_fleet("power_limit_lifted"),
     _of_fleet("waitlist_offer", mail=True),
+    _of_fleet("waitlist_expired", mail=True),
     _of_fleet("series_missed", mail=True),
     _of_fleet("trip_booked", mail=True),
     _of_fleet("trip_failed", mail=True),
@@ -69,6 +70,7 @@ _TABLE = (
     _of_fleet("agreement_declined", mail=True),
     _of_fleet("agreement_invited", mail=True),
     _of_fleet("agreement_ended", mail=True),
+    _of_fleet("agreement_reopened", mail=True),
     # What the managers of a depot hear
     _of_depot("request_waits", mail=True),
     _of_depot("change_waits", mail=True),
@@ -82,6 +84,8 @@ _TABLE = (
     _of_depot("overstay_here"),
     _of_depot("will_not_stop", mail=True),
     _of_depot("agreement_asked", mail=True),
+    _of_depot("invitation_accepted", mail=True),
+    _of_depot("invitation_declined", mail=True),
     # Accounts, and who runs the organisation's own systems
     Kind("invoice_issued", FLEET, frozenset({ACCOUNTANT})),
     Kind("webhook_stopped", FLEET, frozenset(), mail=True),

@@ -6,9 +6,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bookings.models import Booking, Occurrence
-from bookings.notifications.feed import WAITLIST_OFFERED
+from bookings.models import Booking, Occurrence, WaitlistEntry
 from bookings.notifications.kinds import KINDS
+from bookings.notifications.waitlist_object import waitlist_object
 from depots.models import Organisation
 
 
@@ -30,19 +30,14 @@ def leave_word(
     )  # fmt: skip
 
 
-def offer_from_waitlist(
-    organisation: Organisation | int,
-    content: dict[str, Any],
-    *,
-    params: dict[str, Any],
-    link: str,
-    at: datetime,
+def word_from_waitlist(
+    kind: str, feed_type: str, entry: WaitlistEntry, *, params: dict[str, Any], at: datetime
 ) -> None:
-    """An offer to somebody who waits: `content` is the WaitlistEntry of the JSON API, told as `waitlist.offered`; `params` as
-    above with `starts_at`, `ends_at` and `until`."""
+    """To the fleet that waits and its systems, which are told the WaitlistEntry of the JSON API as an event of `feed_type`;
+    `params` as above."""
     Occurrence.objects.create(
-        organisation_id=_key(organisation), kind="waitlist_offer", feed_type=WAITLIST_OFFERED,
-        content=content, params=params, link=link, at=at,
+        organisation_id=entry.fleet_id, kind=KINDS[kind].name, feed_type=feed_type, content=waitlist_object(entry),
+        params=params, link="/waitlist/", at=at,
     )  # fmt: skip
 
 

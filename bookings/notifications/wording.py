@@ -111,6 +111,8 @@ def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
     before = params.get("before")
     if isinstance(before, dict) and (was := _before(before, params, language)):
         yield words.PHRASES["before"].format(before=was)
+    if params.get("again") or params.get("lost"):
+        yield words.PHRASES["again"].format(again=params["again"], lost=params["lost"])
     if params.get("limit_kw") is not None:
         kw = format_decimal(params["limit_kw"], locale=_LOCALES[language])
         yield words.PHRASES["limit"].format(kw=kw)

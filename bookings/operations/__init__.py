@@ -33,6 +33,7 @@ from bookings.operations.counter_offer import (
     open_counter_offer,
 )
 from bookings.operations.decide import decide
+from bookings.operations.end_agreement import book_again
 from bookings.operations.expire import (
     complete_overdue_remote,
     expire_hold,
@@ -127,6 +128,7 @@ __all__ = [
     "ask_to_cancel",
     "ask_to_change",
     "begin_stay",
+    "book_again",
     "book_many",
     "book_series",
     "book_trip",

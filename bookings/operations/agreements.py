@@ -69,8 +69,7 @@ def accept_proposal(
             now=now,
         )
         _close(proposal, State.ACCEPTED, "", actor, now)
-        if proposal.is_asked:
-            _tell("agreement_accepted", proposal, actor, now)
+        _tell("agreement_accepted" if proposal.is_asked else "invitation_accepted", proposal, actor, now)
     return agreement
 
 
@@ -80,8 +79,7 @@ def decline_proposal(
     """The other side's no. Raises ProposalAnswered or ChangedMeanwhile."""
     with _answered(proposal_id, seen_version) as proposal:
         _close(proposal, State.DECLINED, reason, actor, now)
-        if proposal.is_asked:
-            _tell("agreement_declined", proposal, actor, now)
+        _tell("agreement_declined" if proposal.is_asked else "invitation_declined", proposal, actor, now)
     return proposal
 
 

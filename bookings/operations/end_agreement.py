@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
+
 from bookings.actors import Actor
 from bookings.core import calendars
 from bookings.core.locking import lock_bookings, lock_depot, lock_ids
@@ -17,7 +19,7 @@ from bookings.operations.cancel import write_off
 from bookings.operations.undo import book_anew
 from bookings.rules import content_version
 from bookings.rules.permissions import CANCELLABLE
-from bookings.signals import agreement_moved
+from bookings.signals import agreement_moved, booked_again, end_taken_back
 from depots.models import Agreement, Evse
 
 Kind = AgreementEvent.Kind
@@ -43,6 +45,13 @@ class Reopening:
     agreement: Agreement
     booked: list[Booking]
     refused: list[tuple[Booking, str]]
+
+    @classmethod
+    def of(cls, event: AgreementEvent) -> Reopening:
+        again, lost = event.detail["again"].values(), event.detail["lost"]
+        booked = Booking.objects.filter(pk__in=again).order_by("starts_at", "pk")
+        refused = Booking.objects.filter(pk__in=lost).order_by("starts_at", "pk")
+        return cls(event.agreement, list(booked), [(booking, lost[str(booking.pk)]) for booking in refused])
 
 
 def touched(agreement: Agreement, ends_at: datetime, *, now: datetime) -> list[Booking]:
@@ -122,7 +131,7 @@ def last_end(agreement: Agreement, *, now: datetime) -> AgreementEvent | None:
 
 def take_back_end(*, agreement_id: int, seen_version: int, actor: Actor, now: datetime) -> Reopening:
     """The agreement as it was before its end was set; a fleet's bookings that were cancelled with it are booked again, with new
-    references, as far as their slots are free. A partner network books its own again.
+    references, as far as their slots are free, at once and, whoever is killed, by a job. A partner network books its own again.
 
     Raises AgreementOver where it is too late, or ChangedMeanwhile.
     """
@@ -136,15 +145,50 @@ def take_back_end(*, agreement_id: int, seen_version: int, actor: Actor, now: da
             raise ChangedMeanwhile("The agreement has changed since you looked.")
         before = event.detail["ends_at_before"]
         ends_at = datetime.fromisoformat(before) if before else None
-        _set_end(agreement, ends_at, Kind.REOPENED, {}, actor, now)
-    gone = Booking.objects.filter(pk__in=event.detail["cancelled"], fleet__is_partner=False)
-    booked, refused = [], []
-    for booking in gone.order_by("starts_at", "pk"):
-        try:
-            booked.append(book_anew(booking.pk, actor=actor, now=now))
-        except BookingError as refusal:
-            refused.append((booking, str(refusal)))
-    return Reopening(agreement, booked, refused)
+        gone = Booking.objects.filter(pk__in=event.detail["cancelled"], fleet__is_partner=False)
+        waiting = list(gone.order_by("starts_at", "pk").values_list("pk", flat=True))
+        detail = {"waiting": waiting, "again": {}, "lost": {}}
+        reopened = _set_end(agreement, ends_at, Kind.REOPENED, detail, actor, now)
+        end_taken_back.send(sender=AgreementEvent, event=reopened, at=now)
+    return book_again(event_id=reopened.pk, now=now)
+
+
+def book_again(*, event_id: int, now: datetime) -> Reopening:
+    """What an end that was taken back had cancelled, each in a transaction with what came of it: a job goes on where a process
+    was killed, and of two at once the second leaves what is done. The fleets are told with the last of it."""
+    while _books_next(event_id, now):
+        pass
+    rows = AgreementEvent.objects.select_related("agreement__depot__operator", "agreement__guest")
+    return Reopening.of(rows.get(pk=event_id))
+
+
+def _books_next(event_id: int, now: datetime) -> bool:
+    """The event is locked before depots, EVSEs and bookings."""
+    with calendars.one_operation():
+        list(AgreementEvent.objects.select_for_update(no_key=True).filter(pk=event_id).values_list("pk"))
+        event = AgreementEvent.objects.select_related("agreement__depot__operator").get(pk=event_id)
+        if "waiting" not in event.detail:
+            return False
+        detail = {**event.detail}
+        waiting = detail.pop("waiting")
+        if waiting:
+            _note_what_becomes(waiting[0], detail, event.by, now)
+        if waiting[1:]:
+            detail["waiting"] = waiting[1:]
+        event.detail = detail
+        event.save(update_fields=["detail"])
+        if "waiting" not in detail:
+            booked_again.send(sender=AgreementEvent, event=event, at=now)
+    return "waiting" in detail
+
+
+def _note_what_becomes(booking_id: int, detail: dict[str, Any], actor: Actor, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            made = book_anew(booking_id, actor=actor, now=now)
+        detail["again"] = {**detail["again"], str(booking_id): made.pk}
+    except BookingError as refusal:
+        detail["lost"] = {**detail["lost"], str(booking_id): str(refusal)[:300]}
 
 
 def _locked(agreement_id: int, depot_id: int) -> Agreement:
@@ -161,13 +205,13 @@ def _set_end(
     detail: dict[str, Any],
     actor: Actor,
     now: datetime,
-) -> None:
+) -> AgreementEvent:
     agreement.ends_at = ends_at
     agreement.save(update_fields=["ends_at"])
-    AgreementEvent.objects.create(
+    calendars.mark_depot_changed(agreement.depot_id, at=now)
+    return AgreementEvent.objects.create(
         agreement=agreement, kind=kind, at=now, detail=detail, **actor.columns("by")
     )
-    calendars.mark_depot_changed(agreement.depot_id, at=now)
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -5,6 +5,7 @@ A waiting entry is locked before everything else; whoever has a booking locks no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,16 +28,16 @@ from bookings.errors import (
     WrongStatus,
 )
 from bookings.models import Booking, BookingStatus, WaitlistEntry, WaitlistMark
-from bookings.operations.book import request_booking
+from bookings.operations.book import check_request, request_booking
 from bookings.operations.cancel import release_hold
 from bookings.operations.confirm import confirm_hold
-from bookings.operations.places import nearest_later
 from bookings.operations.series_plan import kept_of
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import content_version
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
 from bookings.search.bookable import terms_for
+from bookings.signals import waitlist_expired
 from depots.models import Organisation
 
 Status = WaitlistEntry.Status
@@ -44,6 +45,10 @@ Status = WaitlistEntry.Status
 MAY_PASS = (SlotTaken, *NO_ROOM, TooManyBookings)
 # So many entries of one fleet are open at once.
 MOST_WAITING = 500
+# So many are ended in one transaction.
+ENDED_AT_ONCE = 500
+# Why an entry is over, beside the codes of refusals.
+IN_VAIN, OFFER_RAN_OUT = "waited_in_vain", "offer_ran_out"
 _ONE_JOINS = "SELECT pg_advisory_xact_lock(hashtextextended('joins the waiting list', %s))"
 # So long one finds what became of an entry.
 SETTLED_KEPT = timedelta(days=90)
@@ -54,7 +59,8 @@ def join_waitlist(request: SlotRequest, *, actor: Actor, now: datetime) -> Waitl
 
     Raises what booking it would, where waiting does not help; WaitsAlready, TooManyWaiting.
     """
-    _check_may_pass(request, actor, now)
+    with suppress(*MAY_PASS):
+        check_request(request, now=now)
     lead = timedelta(minutes=terms_for(request.option, request.fleet, now=now).lead_min)
     entry = WaitlistEntry(
         fleet=request.fleet, depot=request.option.depot, option=request.option, evse=request.evse,
@@ -125,9 +131,17 @@ def follow_offer(*, entry_id: int, now: datetime) -> WaitlistEntry:
 
 
 def expire_waiting(*, now: datetime) -> int:
-    """Nobody may book the start of these any more."""
-    over = WaitlistEntry.objects.filter(status=Status.WAITING, waits_until__lte=now)
-    return over.update(status=Status.EXPIRED, settled_at=now)
+    """Nobody may book the start of these any more. As many as are ended at once; how many that were."""
+    with calendars.one_operation():
+        over = WaitlistEntry.objects.filter(status=Status.WAITING, waits_until__lte=now)
+        rows = over.select_for_update(no_key=True, of=("self",), skip_locked=True)
+        rows = rows.select_related("fleet", "option__depot", "vehicle", "evse", "held")
+        entries = list(rows.order_by("waits_until", "pk")[:ENDED_AT_ONCE])
+        for entry in entries:
+            entry.status, entry.settled_at = Status.EXPIRED, now
+        WaitlistEntry.objects.bulk_update(entries, ["status", "settled_at"])
+        _tell_expired(entries, IN_VAIN, now)
+    return len(entries)
 
 
 def forget_settled(*, now: datetime) -> None:
@@ -168,15 +182,18 @@ def mark_waiting(depot_id: int, *, due_at: datetime) -> None:
     WaitlistMark.objects.create(depot_id=depot_id, due_at=due_at)
 
 
-def settle(entry: WaitlistEntry, status: str, now: datetime) -> None:
-    """Of a locked entry."""
+def settle(entry: WaitlistEntry, status: str, now: datetime, *, why: str = OFFER_RAN_OUT) -> None:
+    """Of a locked entry; `why` is the code of what ended one that is expired."""
     entry.status = status
     entry.settled_at = None if entry.is_open else now
     entry.save(update_fields=["status", "settled_at", "held", "offered_until"])
+    if status == Status.EXPIRED:
+        _tell_expired([entry], why, now)
 
 
-class _TakenBack(Exception):
-    """Ends the transaction of what is not meant to stay."""
+def _tell_expired(entries: Sequence[WaitlistEntry], why: str, now: datetime) -> None:
+    if entries:
+        waitlist_expired.send(sender=WaitlistEntry, entries=entries, why=why, at=now)
 
 
 def _check_most(fleet: Organisation) -> None:
@@ -185,13 +202,6 @@ def _check_most(fleet: Organisation) -> None:
         cursor.execute(_ONE_JOINS, [fleet.pk])
     if WaitlistEntry.objects.filter(fleet=fleet, status__in=WaitlistEntry.OPEN).count() >= MOST_WAITING:
         raise TooManyWaiting(f"{fleet} waits for {MOST_WAITING} slots already, the most there may be.")
-
-
-def _check_may_pass(request: SlotRequest, actor: Actor, now: datetime) -> None:
-    """Book it and take that back: what is refused then for good is refused now."""
-    with nearest_later(), suppress(_TakenBack, *MAY_PASS), calendars.one_operation():
-        request_booking(request, actor=actor, now=now)
-        raise _TakenBack
 
 
 def _asked(request: SlotRequest) -> dict[str, Any]:

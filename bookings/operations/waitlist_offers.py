@@ -238,8 +238,8 @@ def _try(entry: WaitlistEntry, tried: _Tried, newest: int, now: datetime) -> boo
     try:
         if _offer(entry, now):
             return True
-    except FOR_GOOD:
-        settle(entry, Status.EXPIRED, now)
+    except FOR_GOOD as refusal:
+        settle(entry, Status.EXPIRED, now, why=refusal.code)
         return False
     except TooManyBookings:
         tried.full.add((entry.fleet_id, entry.option_id))

@@ -64,7 +64,9 @@ def history(agreement: Agreement) -> list[tuple[AgreementEvent, str]]:
 
 def _told(agreement: Agreement, event: AgreementEvent) -> str:
     if event.kind != AgreementEvent.Kind.ENDED:
-        return event.get_kind_display()
+        again, lost = (len(event.detail.get(name, ())) for name in ("again", "lost"))
+        counted = f"; {again} of {again + lost} booked again" if again + lost else ""
+        return f"{event.get_kind_display()}{counted}"
     gone = len(event.detail.get("cancelled", ()))
     told = f"Set to end at {day(agreement.depot, datetime.fromisoformat(event.detail['ends_at']))}"
     return f"{told}; {gone} booking{'' if gone == 1 else 's'} cancelled" if gone else told

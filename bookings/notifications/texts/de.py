@@ -28,6 +28,7 @@ TITLES = {
     "power_limited": "Weniger Leistung als zugesagt: {plate} in {depot}, {when}",
     "power_limit_lifted": "Wieder die ganze zugesagte Leistung: {plate} in {depot}, {when}",
     "waitlist_offer": "Ein Platz von der Warteliste wird angeboten: {plate} in {depot}, {when}, bis {until}",
+    "waitlist_expired": "Sie warten nicht mehr: {plate} in {depot}, {when}",
     "series_missed": "Ein Tag Ihrer Serie konnte nicht gebucht werden: {plate} in {depot}, {when}",
     "trip_booked": "Alle {stops} Halte einer Fahrt sind gebucht: {plate}, zuerst in {depot}, {when}",
     "trip_failed": "Aus einer Fahrt von {plate} wird nichts, erster Halt in {depot}, {when}",
@@ -35,6 +36,7 @@ TITLES = {
     "agreement_declined": "{operator} öffnet {depot} nicht für {fleet}",
     "agreement_invited": "{operator} lädt {fleet} ein, in {depot} zu buchen",
     "agreement_ended": "Die Vereinbarung von {fleet} mit {operator} über {depot} endet",
+    "agreement_reopened": "{operator} hat das Ende der Vereinbarung mit {fleet} über {depot} zurückgenommen",
     "request_waits": "Eine Anfrage wartet auf Sie: {plate} von {fleet} in {depot}, {when}",
     "change_waits": "Eine Änderung wartet auf Sie: {plate} von {fleet} in {depot}, {when}",
     "offer_accepted": "Ihr Angebot ist angenommen: {plate} von {fleet} in {depot}, {when}",
@@ -47,6 +49,8 @@ TITLES = {
     "overstay_here": "{plate} von {fleet} steht nach seiner Zeit an {evse} in {depot}, die um {end} zu Ende war",
     "will_not_stop": "{evse} in {depot} hört nicht auf, {plate} zu laden: jemand muss hingehen",
     "agreement_asked": "{fleet} möchte in {depot} buchen",
+    "invitation_accepted": "{fleet} nimmt Ihre Einladung in {depot} an",
+    "invitation_declined": "{fleet} lehnt Ihre Einladung in {depot} ab",
     "invoice_issued": "Rechnung {number} von {operator} über {amount}",
     "webhook_stopped": "Webhook angehalten: {url}",
 }
@@ -77,6 +81,7 @@ SHORT = {
     "power_limited": "Weniger Leistung als zugesagt",
     "power_limit_lifted": "Wieder die ganze zugesagte Leistung",
     "waitlist_offer": "Ein Platz von der Warteliste wird angeboten",
+    "waitlist_expired": "Das Warten auf einen Platz ist vorbei",
     "series_missed": "Ein Tag einer Serie konnte nicht gebucht werden",
     "trip_booked": "Alle Halte einer Fahrt sind gebucht",
     "trip_failed": "Aus einer Fahrt wird nichts",
@@ -84,6 +89,7 @@ SHORT = {
     "agreement_declined": "Ein Depot öffnet sich nicht für uns",
     "agreement_invited": "Ein Depot lädt uns ein",
     "agreement_ended": "Eine Vereinbarung endet",
+    "agreement_reopened": "Das Ende einer Vereinbarung ist zurückgenommen",
     "request_waits": "Eine Anfrage wartet auf unsere Entscheidung",
     "change_waits": "Eine Änderung wartet auf unsere Entscheidung",
     "offer_accepted": "Ein Angebot von uns ist angenommen",
@@ -96,6 +102,8 @@ SHORT = {
     "overstay_here": "Ein Fahrzeug steht hier nach seiner Zeit",
     "will_not_stop": "Eine Ladesäule hört nicht auf zu laden",
     "agreement_asked": "Eine Flotte möchte hier buchen",
+    "invitation_accepted": "Eine Flotte nimmt eine Einladung von uns an",
+    "invitation_declined": "Eine Flotte lehnt eine Einladung von uns ab",
     "invoice_issued": "Uns wurde eine Rechnung gestellt",
     "webhook_stopped": "Ein Webhook wurde angehalten",
 }
@@ -107,6 +115,11 @@ REASONS = {
     "BLOCKED": "Der Stellplatz ist blockiert",
     "TRAFFIC": "Verkehr",
     "BROKEN_VEHICLE": "Fahrzeug defekt",
+    "waited_in_vain": "Es wurde nichts rechtzeitig frei",
+    "offer_ran_out": "Das Angebot wurde nicht rechtzeitig angenommen",
+    "price_changed": "Es kostet inzwischen mehr",
+    "vehicle_unknown": "Das Fahrzeug gehört nicht mehr zu Ihrer Flotte",
+    "trailer_unknown": "Der Anhänger gehört nicht mehr zu Ihrer Flotte",
 }
 
 ENFORCEMENT = {
@@ -170,5 +183,6 @@ PHRASES = {
     "webhook": "Seit {since} kam dort nichts an. Sehen Sie nach und schalten Sie ihn wieder ein.",
     "gone": "Sein Server sagte, dass es die Adresse nicht mehr gibt.",
     "no_vehicle": "ein Fahrzeug",
+    "again": "Buchungen mit neuer Referenz: {again}. Nicht wieder gebucht: {lost}.",
     "others": "Und {others} weitere dieser Art.",
 }

@@ -30,6 +30,7 @@ TITLES = {
     "power_limited": "Less power than promised: {plate} at {depot}, {when}",
     "power_limit_lifted": "All of the promised power again: {plate} at {depot}, {when}",
     "waitlist_offer": "A slot is offered from the waiting list: {plate} at {depot}, {when}, until {until}",
+    "waitlist_expired": "You wait no more: {plate} at {depot}, {when}",
     "series_missed": "A day of your series could not be booked: {plate} at {depot}, {when}",
     "trip_booked": "All {stops} stops of a trip are booked: {plate}, first at {depot}, {when}",
     "trip_failed": "A trip of {plate} came to nothing, first stop at {depot}, {when}",
@@ -37,6 +38,7 @@ TITLES = {
     "agreement_declined": "{operator} does not open {depot} to {fleet}",
     "agreement_invited": "{operator} invites {fleet} to book at {depot}",
     "agreement_ended": "The agreement of {fleet} with {operator} about {depot} ends",
+    "agreement_reopened": "{operator} has taken the end of the agreement with {fleet} about {depot} back",
     "request_waits": "A request waits for you: {plate} of {fleet} at {depot}, {when}",
     "change_waits": "A change waits for you: {plate} of {fleet} at {depot}, {when}",
     "offer_accepted": "Your offer is accepted: {plate} of {fleet} at {depot}, {when}",
@@ -49,6 +51,8 @@ TITLES = {
     "overstay_here": "{plate} of {fleet} stays at {evse} of {depot} after its slot, which ended at {end}",
     "will_not_stop": "{evse} of {depot} does not stop charging {plate}: somebody has to go there",
     "agreement_asked": "{fleet} asks to book at {depot}",
+    "invitation_accepted": "{fleet} accepts your invitation to {depot}",
+    "invitation_declined": "{fleet} declines your invitation to {depot}",
     "invoice_issued": "Invoice {number} of {operator} over {amount}",
     "webhook_stopped": "Webhook stopped: {url}",
 }
@@ -79,6 +83,7 @@ SHORT = {
     "power_limited": "Less power than promised",
     "power_limit_lifted": "All of the promised power again",
     "waitlist_offer": "A slot is offered from the waiting list",
+    "waitlist_expired": "A wait for a slot is over",
     "series_missed": "A day of a series could not be booked",
     "trip_booked": "All stops of a trip are booked",
     "trip_failed": "A trip came to nothing",
@@ -86,6 +91,7 @@ SHORT = {
     "agreement_declined": "A depot does not open to us",
     "agreement_invited": "A depot invites us",
     "agreement_ended": "An agreement ends",
+    "agreement_reopened": "The end of an agreement is taken back",
     "request_waits": "A request waits for our decision",
     "change_waits": "A change waits for our decision",
     "offer_accepted": "An offer of ours is accepted",
@@ -98,6 +104,8 @@ SHORT = {
     "overstay_here": "A vehicle stays here after its slot",
     "will_not_stop": "A charger does not stop charging",
     "agreement_asked": "A fleet asks to book here",
+    "invitation_accepted": "A fleet accepts an invitation of ours",
+    "invitation_declined": "A fleet declines an invitation of ours",
     "invoice_issued": "An invoice was issued to us",
     "webhook_stopped": "A webhook was stopped",
 }
@@ -110,6 +118,11 @@ REASONS = {
     "BLOCKED": "The bay is blocked",
     "TRAFFIC": "Traffic",
     "BROKEN_VEHICLE": "Broken vehicle",
+    "waited_in_vain": "Nothing came free in time",
+    "offer_ran_out": "The offer was not taken in time",
+    "price_changed": "It costs more by now",
+    "vehicle_unknown": "The vehicle is no more in your fleet",
+    "trailer_unknown": "The trailer is no more in your fleet",
 }
 
 # By code of why a slot is not kept as it should be, and what follows; of why charging broke off.
@@ -132,5 +145,6 @@ PHRASES = {
     "webhook": "Nothing that was sent there since {since} arrived. Look at it and switch it on again.",
     "gone": "Its server said that the address is gone.",
     "no_vehicle": "a vehicle",
+    "again": "Bookings with new references: {again}. Not booked again: {lost}.",
     "others": "And {others} more like it.",
 }

@@ -434,7 +434,9 @@ def test_an_agreements_other_side_is_told_of_every_step():
     decline_proposal(
         proposal_id=refused.pk, reason="Full", seen_version=version_of(refused), actor=MANAGER, now=NOW
     )
-    offer_access(depot=depot, guest=other, message="Come", actor=MANAGER, now=NOW)
+    for answers in (decline_proposal, accept_proposal):
+        offered = offer_access(depot=depot, guest=other, message="Come", actor=MANAGER, now=NOW)
+        answers(proposal_id=offered.pk, seen_version=version_of(offered), actor=DISPATCHER, now=NOW)
     end_agreement(agreement_id=agreement.pk, actor=MANAGER, now=NOW + timedelta(seconds=2))
 
     told = Occurrence.objects.order_by("pk").values_list("kind", "organisation", "params__reason")
@@ -444,5 +446,8 @@ def test_an_agreements_other_side_is_told_of_every_step():
         ("agreement_asked", depot.operator_id, ""),
         ("agreement_declined", other.pk, "Full"),
         ("agreement_invited", other.pk, "Come"),
+        ("invitation_declined", depot.operator_id, ""),
+        ("agreement_invited", other.pk, "Come"),
+        ("invitation_accepted", depot.operator_id, ""),
         ("agreement_ended", guest.pk, None),
     ]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bookings import errors
-from bookings.models import AgreementEvent, AgreementProposal, Booking
+from bookings import errors, operations
+from bookings.models import AgreementEvent, AgreementProposal, Booking, Occurrence
 from bookings.operations.agreements import (
     accept_proposal,
     ask_for_access,
@@ -18,6 +18,7 @@ from bookings.operations.agreements import (
 )
 from bookings.operations.end_agreement import end_agreement, ending_version, take_back_end, touched
 from bookings.operations.open_depot import open_depot
+from bookings.operations.undo import book_anew
 from bookings.rules.content_version import version_of
 from depots.models import Agreement, Depot, Organisation
 from tests.factories import (
@@ -238,6 +239,37 @@ def test_an_end_taken_back_books_again_what_was_cancelled_with_it(depot, guest):
     assert [booking.period for booking in again.booked] == [gone.period]
     assert [booking.pk for booking, _ in again.refused] == [lost.pk]
     assert [event.kind for event in agreement.events.all()] == ["opened", "ended", "reopened"]
+
+
+def test_who_is_killed_while_an_end_is_taken_back_leaves_the_rest_to_a_job(depot, guest, monkeypatch):
+    agreement, evse = opened(depot, guest), make_evse(depot)
+    gone = [book(depot, guest, slot(hour, hour + 1), evse=evse) for hour in (10, 12, 14)]
+    agreement = ended(agreement, *gone)
+    jobs: list[int] = []
+    monkeypatch.setattr("bookings.tasks.book_again.send", jobs.append)
+    booked_by_then = []
+
+    def killed_at_the_second(booking_id, **told):
+        if booking_id == gone[1].pk:
+            booked_by_then.extend(Booking.objects.live().filter(fleet=guest))
+            raise KeyboardInterrupt
+        return book_anew(booking_id, **told)
+
+    monkeypatch.setattr("bookings.operations.end_agreement.book_anew", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        take_back_end(agreement_id=agreement.pk, seen_version=version_of(agreement), actor=MANAGER, now=NOW)
+    monkeypatch.undo()
+    event = agreement.events.get(kind="reopened")
+    assert (len(booked_by_then), jobs) == (1, [event.pk])
+    assert not Occurrence.objects.filter(kind="agreement_reopened").exists()
+
+    for _ in range(2):
+        again = operations.book_again(event_id=event.pk, now=NOW)
+
+    assert [booking.period for booking in again.booked] == [booking.period for booking in gone]
+    assert Booking.objects.live().filter(fleet=guest).count() == 3
+    told = Occurrence.objects.get(kind="agreement_reopened")
+    assert (told.organisation, told.params["again"], told.params["lost"]) == (guest, 3, 0)
 
 
 def test_a_partners_bookings_are_its_own_to_book_again(depot):

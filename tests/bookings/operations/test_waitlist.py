@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings import operations
 from bookings.core import calendars
@@ -18,10 +20,11 @@ from bookings.models import (
     Occupancy,
     Occurrence,
     OfferedSlot,
+    TermsOverride,
     WaitlistEntry,
     WaitlistMark,
 )
-from bookings.operations import SlotRequest
+from bookings.operations import SlotRequest, waitlist
 from bookings.operations.waitlist import mark_waiting
 from bookings.operations.waitlist_offers import LOOKED_AT_AGAIN
 from bookings.scheduler import run_tick, serve_waitlist
@@ -422,6 +425,59 @@ def test_whoever_is_behind_many_who_cannot_be_served_is_tried_however_often_some
         full.tick()
 
     assert now_is(last) == ["offered"]
+
+
+def test_joining_locks_no_place_and_looks_for_nothing_nearest(
+    full: Full, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bookings.operations.book._nearest", None)
+    with CaptureQueriesContext(connection) as seen:
+        full.wait()
+        full.wait(slot(12, 13))  # free: it is offered with the next tick
+
+    assert not [one for one in seen.captured_queries if " UPDATE" in one["sql"].upper().replace("\n", " ")]
+    assert Booking.objects.count() == 1
+
+
+def test_who_asks_for_what_will_be_refused_anyway_does_not_wait(full: Full) -> None:
+    """By the rules that a booking has, and in its words."""
+    TermsOverride.objects.update(overlapping_tokens=False)
+    truck = make_vehicle()
+    asked = {"fleet": truck.fleet, "vehicle": truck, "option": full.option}
+    book_slot(
+        fleet=truck.fleet, vehicle=truck, option=option_of(make_evse(full.evse.depot)), period=slot(14, 15)
+    )
+    for more in (
+        {"period": slot(14, 15)},  # where it is booked already
+        {"period": slot(14, (14, 7))},  # shorter than may be
+        {"period": slot(14, 15, day=200)},
+        {"period": slot(16, 17), "vehicle": make_vehicle(make_fleet())},
+    ):
+        with pytest.raises(BookingError) as waiting:
+            full.wait(**{**asked, **more})
+        with pytest.raises(BookingError) as booking:
+            book_slot(**{**asked, **more})
+        assert (waiting.value.code, str(waiting.value)) == (booking.value.code, str(booking.value))
+    assert not WaitlistEntry.objects.exists()
+
+
+def test_whoever_waited_in_vain_is_told_and_thousands_are_ended_by_pieces(
+    full: Full, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waitlist, "ENDED_AT_ONCE", 2)
+    entries = [full.wait() for _ in range(3)]
+    full.now = entries[0].waits_until
+
+    assert [operations.expire_waiting(now=full.now) for _ in range(3)] == [2, 1, 0]
+
+    assert now_is(*entries) == ["expired"] * 3
+    told = Occurrence.objects.order_by("pk")
+    assert [one.organisation for one in told] == [entry.fleet for entry in entries]
+    assert {(one.kind, one.feed_type, one.params["reason"]) for one in told} == {
+        ("waitlist_expired", "waitlist.expired", "waited_in_vain")
+    }
+    assert [one.content["id"] for one in told] == [entry.pk for entry in entries]
+    assert {one.content["status"] for one in told} == {"expired"}
 
 
 def test_of_a_fleet_that_has_all_it_may_have_one_is_tried() -> None:
