@@ -5,11 +5,12 @@ Every function expects its caller to hold the locks of the EVSEs it names.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from bookings.models import GROUP, Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
@@ -236,6 +237,16 @@ def claims(
         return []
     found = [Claim(holder=booking.pk, span=period, token_key=key) for key in sorted(token_keys(tokens))]
     return [*found, Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id)] if vehicle_id else found
+
+
+def claimed_by_others(wanted: Sequence[Claim]) -> list[Claim]:
+    """Of what is claimed, that which these unsaved rows of one span would meet. One query, and none of none."""
+    if not wanted:
+        return []
+    keys = [row.token_key for row in wanted if row.token_key]
+    vehicles = [row.vehicle_id for row in wanted if row.vehicle_id]
+    claimed = Q(token_key__in=keys) | Q(vehicle__in=vehicles)
+    return list(Claim.objects.filter(claimed, span__overlap=wanted[0].span))
 
 
 def queue_to_claim(

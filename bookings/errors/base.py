@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from depots.periods import Period
@@ -18,8 +18,9 @@ class BookingError(Exception):
     field: str = ""
     # Where in what was sent that field is, if the asker sent several such things at once.
     path: str = ""
-    # Looks for the nearest period, where that was put off (bookings.operations.places.nearest_later).
-    find_nearest: Callable[[], Period | None] | None = None
+    # Looks for the nearest period beside what is to count as taken, by EVSE id, where that was put off
+    # (bookings.operations.places.nearest_later).
+    find_nearest: Callable[[Mapping[int, Sequence[Period]]], Period | None] | None = None
 
     def __init__(self, sentence: str, *, nearest: Period | None = None) -> None:
         super().__init__(sentence)

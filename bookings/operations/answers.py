@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bookings.actors import Actor
-from bookings.core import calendars
+from bookings.core.taken_back import taken_back
 from bookings.errors import BookingError
 from bookings.models import Booking
 from bookings.operations.book import request_booking
@@ -48,20 +48,13 @@ def answer_to_change(
     return _answer(lambda: change_booking(booking_id, request, by=by, actor=actor, now=now))
 
 
-class _TakenBack(Exception):
-    """Ends the transaction of what is not meant to stay."""
-
-
 def _answer(act: Callable[[], Booking]) -> Answer:
-    found: list[Answer] = []
     try:
-        with calendars.one_operation():
-            found.append(_of(act()))
-            raise _TakenBack
-    except _TakenBack:
-        return found[0]
+        with taken_back():
+            answer = _of(act())
     except BookingError as refusal:
         return Answer(False, code=refusal.code, sentence=str(refusal), nearest=refusal.nearest)
+    return answer
 
 
 def _of(booking: Booking) -> Answer:

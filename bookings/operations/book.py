@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -10,8 +10,6 @@ from typing import Any
 
 from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
-from bookings.core.locking import lock_depot, lock_ids
-from bookings.core.standing import Standing, standing
 from bookings.errors import (
     NO_ROOM,
     BookingError,
@@ -28,14 +26,20 @@ from bookings.models import (
     BookingToken,
 )
 from bookings.operations import request_log, until_charged
-from bookings.operations.book_at_partner import ask_partner
-from bookings.operations.booking_draft import Draft, drafted, drafted_ahead
+from bookings.operations.book_at_partner import ask_partner, drafted_ask
+from bookings.operations.booking_draft import Draft, drafted
+from bookings.operations.booking_ground import (
+    BookingGround,
+    locked_ground,
+    scope_of,
+    seen_ground,
+    standing_for,
+)
 from bookings.operations.make_room import Newcomer, make_room
 from bookings.operations.places import (
-    Beside,
     FreePlace,
-    ReachesFurther,
     candidates,
+    check_unclaimed,
     free_places,
     refusals,
     sweep_holds,
@@ -48,8 +52,6 @@ from bookings.rules import configuration, guest_hours, periods, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import answers_until
 from bookings.rules.entitlement import (
-    AskedVehicle,
-    ask_for_vehicle,
     carried,
     entitled,
     own_trailer,
@@ -58,20 +60,22 @@ from bookings.rules.entitlement import (
 from bookings.rules.power import Supply
 from bookings.rules.quotas import Allotted
 from bookings.rules.rearrangement import tightest_first
-from bookings.rules.terms import Terms
 from bookings.search import availability
 from depots.periods import Period
 
 
-def request_booking(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
-    """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED.
+def request_booking(
+    request: SlotRequest, *, draft: Draft | None = None, actor: Actor, now: datetime
+) -> Booking:
+    """Book at once, or ask where the depot or a partner decides: CONFIRMED or REQUESTED. `draft` is of whoever has drafted it
+    before locks of its own.
 
     Raises a BookingError; nothing is left behind then.
     """
     if request.option.is_mirror:
-        with refusals(lambda: _nearest(request, now)), calendars.one_operation():
+        with refusals(lambda taken: _nearest(request, now, taken)), calendars.one_operation():
             return ask_partner(request, actor=actor, now=now)
-    return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now))
+    return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now), draft)
 
 
 def hold_slot(request: SlotRequest, *, until: datetime | None = None, actor: Actor, now: datetime) -> Booking:
@@ -82,6 +86,23 @@ def hold_slot(request: SlotRequest, *, until: datetime | None = None, actor: Act
     return _with_places(request, now, lambda ground: _hold(request, ground, until, actor=actor, now=now))
 
 
+def check_request(request: SlotRequest, *, now: datetime) -> None:
+    """Raise what would refuse it now, by the rules it would be booked by, and leave nothing behind. Nothing is locked, so nobody
+    waits for the answer, which may be another a moment later; that others could be moved, and whether it can be paid for, is
+    not looked at."""
+    if request.option.is_mirror:
+        drafted_ask(request, now=now)
+        return
+    ground = seen_ground(request, now)
+    named = _named(request, ground, now)
+    check_open_bookings(request.fleet, request.option.depot_id, ground.terms, now=now)
+    free = _free(named, ground, now)
+    if not free.places:
+        raise SlotTaken
+    place, watts = _first_with_power(free.places, named.draft.pool, free.request, ground, now)
+    check_unclaimed(_put(named.draft.booking, free.request, ground, place, watts, now), named.tokens)
+
+
 @dataclass(frozen=True)
 class _Named:
     """A request as it counts under the locks, with its vehicle as it is by now, and its tokens."""
@@ -90,83 +111,20 @@ class _Named:
     tokens: list[BookingToken]
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What has to be locked for a request, and read: EVSEs by id, whether bookings elsewhere at the depot count, and the time
-    that the booking may take."""
-
-    pool: frozenset[int]
-    fed: frozenset[int]
-    depot: bool
-    reach: Period
-
-
-@dataclass(frozen=True)
-class _BookingGround:
-    """What a decision rests on, read under the locks."""
-
-    configuration: Configuration
-    terms: Terms
-    locked: Beside
-    standing: Standing
-    vehicle: AskedVehicle | None
-    draft: Draft | None
-
-
-def _with_places(request: SlotRequest, now: datetime, act: Callable[[_BookingGround], Booking]) -> Booking:
+def _with_places(
+    request: SlotRequest,
+    now: datetime,
+    act: Callable[[BookingGround], Booking],
+    draft: Draft | None = None,
+) -> Booking:
     """One operation under the locks of what the request may take."""
-    return under_locks(lambda: _nearest(request, now), lambda also: act(_locked(request, also, now)))
-
-
-def _locked(request: SlotRequest, also: Beside, now: datetime) -> _BookingGround:
-    """Lock what a new booking may take (EVSEs by id; the depot before them where a limit of power or of bookings counts), then
-    read what is so: nothing of it changes until the transaction ends.
-
-    What to lock is guessed by the configuration this process knows. Raises ReachesFurther when it is another one by now, and
-    for holds that ran out at EVSEs not locked: they keep power from their neighbours.
-    """
-    depot_id = request.option.depot_id
-    known = configuration.kept(depot_id)
-    scope = _scope(request, known, now)
-    draft = drafted_ahead(request, known, now)
-    locked = Beside(scope.pool, scope.depot) | also
-    if locked.depot:
-        lock_depot(depot_id)
-    lock_ids(locked.evse_ids)
-    vehicle = (
-        ask_for_vehicle(request.vehicle, request.fleet)
-        if request.vehicle and request.tokens is None
-        else None
+    return under_locks(
+        lambda taken: _nearest(request, now, taken),
+        lambda also: act(locked_ground(request, also, now, draft)),
     )
-    found = _standing(request, scope, now)
-    true = configuration.under(depot_id, found.version)
-    if true is not known:
-        needed = _scope(request, true, now)
-        if not (needed.pool <= locked.evse_ids and needed.depot <= locked.depot):
-            raise ReachesFurther
-        found = _standing(request, needed, now)
-    if not found.overdue() <= locked.evse_ids:
-        raise ReachesFurther(found.overdue())
-    terms = request.under(true.terms(request.option.pk, request.fleet.pk, now=now))
-    return _BookingGround(true, terms, locked, found, vehicle, draft)
 
 
-def _scope(request: SlotRequest, known: Configuration, now: datetime) -> _Scope:
-    terms = known.terms(request.option.pk, request.fleet.pk, now=now)
-    bays = known.offers.get(request.option.pk, ())
-    pool = frozenset([request.evse.pk] if request.evse else [bay.pk for bay in bays])
-    depot = terms.max_open_bookings is not None or known.is_shared
-    slot = request.energy_slot(terms, known.site)
-    reach = slot.longest if slot is not None else request.period
-    return _Scope(pool, frozenset(known.fed_together(pool)), depot, reach)
-
-
-def _standing(request: SlotRequest, scope: _Scope, now: datetime) -> Standing:
-    around = scope.reach.widened(availability.FAR, availability.FAR)
-    return standing(request.option.depot_id, scope.pool | scope.fed, around, now=now)
-
-
-def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: datetime) -> Booking:
+def _book(request: SlotRequest, ground: BookingGround, *, actor: Actor, now: datetime) -> Booking:
     named = _named(request, ground, now)
     booking, span, payment = _placed(named, ground, now)
     approval = booking.terms_json["approval"]
@@ -191,7 +149,7 @@ def _book(request: SlotRequest, ground: _BookingGround, *, actor: Actor, now: da
 
 
 def _hold(
-    request: SlotRequest, ground: _BookingGround, until: datetime | None, *, actor: Actor, now: datetime
+    request: SlotRequest, ground: BookingGround, until: datetime | None, *, actor: Actor, now: datetime
 ) -> Booking:
     named = _named(request, ground, now)
     booking, span, payment = _placed(named, ground, now)
@@ -202,7 +160,7 @@ def _hold(
     return booking
 
 
-def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Named:
+def _named(request: SlotRequest, ground: BookingGround, now: datetime) -> _Named:
     """Raises VehicleUnknown, TrailerUnknown, NotOpenToYou, TokenUnusable, or what `drafted` does."""
     vehicle, cards = request.vehicle, None
     if ground.vehicle is not None:
@@ -224,42 +182,68 @@ def _named(request: SlotRequest, ground: _BookingGround, now: datetime) -> _Name
 
 
 def _placed(
-    named: _Named, ground: _BookingGround, now: datetime
+    named: _Named, ground: BookingGround, now: datetime
 ) -> tuple[Booking, Period, BookingPayment | None]:
     """Look and take: the heart of every booking at a depot of ours. Gives it unsaved, with the span it will occupy and what
     it has to pay first."""
-    request, pool, terms = named.draft.request, named.draft.pool, ground.terms
+    request, terms = named.draft.request, ground.terms
     check_open_bookings(request.fleet, request.option.depot_id, terms, now=now)
     occupancy.queue_to_claim(terms, named.tokens, [request.vehicle.pk if request.vehicle else None])
     if ground.standing.overdue():
-        scope = _scope(request, ground.configuration, now)
+        scope = scope_of(request, ground.configuration, now)
         sweep_holds(list(ground.locked.evse_ids), scope.reach.widened(terms.early_start, terms.tail), now=now)
         # Closures may have taken over what the holds gave up.
-        ground = replace(ground, standing=_standing(request, scope, now))
-    booking, suffices = named.draft.booking, pool
-    if request.ends_when_charged:
-        request, suffices = _until_charged(request, pool, ground, now)
-        booking.period = request.period
-    taken = ground.standing.by_evse()
-    free = free_places(suffices, request.must_fit, request.period, terms, now=now, taken=taken)
-    if request.planned_evse_id is not None:
-        free.sort(key=lambda place: place.evse.pk != request.planned_evse_id)
-    if free:
-        place, watts = _first_with_power(free, pool, request, ground, now)
+        ground = replace(ground, standing=standing_for(request, scope, now))
+    free = _free(named, ground, now)
+    if free.places:
+        place, watts = _first_with_power(free.places, named.draft.pool, free.request, ground, now)
     else:
-        comer = _newcomer(suffices, request, ground, now)
+        comer = _newcomer(free.pool, free.request, ground, now)
         place, watts = make_room(comer, ground.configuration, ground.locked, now=now)
-    booking.evse_id, booking.promised_power_w = place.evse.pk, watts
-    booking.finds_nothing_armed = not ground.standing.is_armed
-    quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
-    quotes.check_shown(request.shown_price, booking.quote)
-    there = ground.configuration
+    booking, there = _put(named.draft.booking, free.request, ground, place, watts, now), ground.configuration
     payment = booking_payments.plan(booking, there, now) if there.payment_terms else None
     return booking, place.span, payment
 
 
+@dataclass(frozen=True)
+class _Free:
+    """The request with the end it takes, the EVSEs that would do, and where among them it can stand, best first."""
+
+    request: SlotRequest
+    pool: Sequence[Bay]
+    places: list[FreePlace[Bay]]
+
+
+def _free(named: _Named, ground: BookingGround, now: datetime) -> _Free:
+    request, pool = named.draft.request, named.draft.pool
+    if request.ends_when_charged:
+        request, pool = _until_charged(request, pool, ground, now)
+    taken = ground.standing.by_evse()
+    places = free_places(pool, request.must_fit, request.period, ground.terms, now=now, taken=taken)
+    if request.planned_evse_id is not None:
+        places.sort(key=lambda place: place.evse.pk != request.planned_evse_id)
+    return _Free(request, pool, places)
+
+
+def _put(
+    booking: Booking,
+    request: SlotRequest,
+    ground: BookingGround,
+    place: FreePlace[Bay],
+    watts: int,
+    now: datetime,
+) -> Booking:
+    """There, with its power and price. Raises PriceChanged."""
+    booking.period = request.period
+    booking.evse_id, booking.promised_power_w = place.evse.pk, watts
+    booking.finds_nothing_armed = not ground.standing.is_armed
+    quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
+    quotes.check_shown(request.shown_price, booking.quote)
+    return booking
+
+
 def _until_charged(
-    request: SlotRequest, pool: Sequence[Bay], ground: _BookingGround, now: datetime
+    request: SlotRequest, pool: Sequence[Bay], ground: BookingGround, now: datetime
 ) -> tuple[SlotRequest, list[Bay]]:
     """The request with the end it takes, and the EVSEs of which that is true. Raises what `until_charged.shortest` and
     `periods.check_period` do."""
@@ -299,7 +283,7 @@ def _first_with_power(
     free: Sequence[FreePlace[Bay]],
     pool: Sequence[Bay],
     request: SlotRequest,
-    ground: _BookingGround,
+    ground: BookingGround,
     now: datetime,
 ) -> tuple[FreePlace[Bay], int]:
     """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
@@ -317,7 +301,7 @@ def _first_with_power(
     raise SlotTaken
 
 
-def _shown_power(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround, now: datetime) -> int:
+def _shown_power(pool: Sequence[Bay], request: SlotRequest, ground: BookingGround, now: datetime) -> int:
     """What the calendar of the pool shows for the period, as far as the vehicle can use it."""
     there, limits = ground.configuration, ground.configuration.limits
     shown = availability.shown_power(
@@ -327,7 +311,7 @@ def _shown_power(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGrou
     return min(shown, request.must_fit.max_power_w or shown)
 
 
-def _newcomer(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround, now: datetime) -> Newcomer:
+def _newcomer(pool: Sequence[Bay], request: SlotRequest, ground: BookingGround, now: datetime) -> Newcomer:
     """For whom room is to be made, at the EVSE that wastes least first."""
     needs, is_pool = request.must_fit, request.power_w is None and len(pool) > 1
     return Newcomer(
@@ -337,7 +321,7 @@ def _newcomer(pool: Sequence[Bay], request: SlotRequest, ground: _BookingGround,
 
 
 def _promised(
-    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: _BookingGround, now: datetime
+    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: BookingGround, now: datetime
 ) -> list[tuple[FreePlace[Bay], int]]:
     """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable,
     QuotaReached or KeptForWalkIns."""
@@ -359,9 +343,7 @@ def _promised(
     return promised
 
 
-def _left_to(
-    request: SlotRequest, ground: _BookingGround, within: Period, now: datetime
-) -> Supply | Allotted:
+def _left_to(request: SlotRequest, ground: BookingGround, within: Period, now: datetime) -> Supply | Allotted:
     """The power that others and quotas leave in a span."""
     there, standing = ground.configuration, ground.standing
     supply = Supply(there.limits, standing.floors(within))
@@ -373,7 +355,7 @@ def _watts_there(refusal: BookingError) -> int:
     return refusal.available_w if isinstance(refusal, PowerUnavailable) else -1
 
 
-def _nearest(request: SlotRequest, now: datetime) -> Period | None:
+def _nearest(request: SlotRequest, now: datetime, taken_too: Mapping[int, Sequence[Period]]) -> Period | None:
     """When the same would be free; asked after a refusal, outside of the transaction."""
     option_id, there = request.option.pk, configuration.current(request.option.depot_id)
     try:
@@ -387,5 +369,5 @@ def _nearest(request: SlotRequest, now: datetime) -> Period | None:
         supply = Supply.behind(there.limits, slot.longest, now=now)
         wanted = until_charged.length(slot, pool, supply, wish_w, request.must_fit.max_power_w)
     return availability.nearest(
-        terms, pool, wanted, allowance=allowance, limits=there.limits, wish_w=wish_w, now=now
-    )
+        terms, pool, wanted, allowance=allowance, limits=there.limits, wish_w=wish_w, taken_too=taken_too, now=now
+    )  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bookings.actors import Actor
 from bookings.core import lifecycle
 from bookings.errors import DoesNotFit, NotOpenToYou
-from bookings.models import Booking, BookingRequest, BookingStatus, OfferedSlot
+from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, OfferedSlot
 from bookings.models.bookings import BEST_EFFORT
 from bookings.operations import best_effort, request_log
 from bookings.operations.booking_draft import filled, unsaved
@@ -22,11 +22,33 @@ from bookings.signals import partner_asked
 from depots.models import Evse
 
 
+@dataclass(frozen=True)
+class PartnersDraft:
+    """What a partner would be asked for: the request with all it says, the tokens, and the booking, unsaved."""
+
+    asked: SlotRequest
+    tokens: list[BookingToken]
+    booking: Booking
+
+
 def ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking:
     """A booking at a partner's depot occupies nothing here; it stays requested until the partner has answered.
 
     Raises a BookingError; its caller holds the transaction.
     """
+    draft = drafted_ask(request, now=now)
+    if request.option.is_best_effort:
+        best_effort.take_elsewhere(request.option.pk, draft.asked.period)
+    asked = draft.asked.asked(draft.tokens).to_json()
+    ask = request_log.entry(BookingRequest.Kind.CREATE, asked, accepted=False, actor=actor, now=now)
+    status = BookingStatus.REQUESTED
+    booking = lifecycle.begin(draft.booking, status, tokens=draft.tokens, ask=ask, actor=actor, at=now)
+    partner_asked.send(sender=BookingRequest, request=ask, at=now)
+    return booking
+
+
+def drafted_ask(request: SlotRequest, *, now: datetime) -> PartnersDraft:
+    """Raises a BookingError for what would not even be asked."""
     option, fleet = request.option, request.fleet
     terms = replace(terms_for(option, fleet, now=now), approval=True)
     vehicle, trailer = own_vehicle(request.vehicle, fleet), own_trailer(request.trailer, fleet)
@@ -42,8 +64,6 @@ def ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking
         period, _ = partners_slot(slot, asked.must_fit, evse, told, wish_w=request.power_w)
         asked = replace(asked, period=period)
     periods.check_period(terms, option.depot, asked.period, now=now)
-    if option.is_best_effort:
-        best_effort.take_elsewhere(option.pk, asked.period)
     if evse is not None and (misfits := fit.misfits(asked.must_fit, evse)):
         raise DoesNotFit(fit.sentence(misfits))
     booking = unsaved(asked, terms)
@@ -57,12 +77,7 @@ def ask_partner(request: SlotRequest, *, actor: Actor, now: datetime) -> Booking
     )  # fmt: skip
     quotes.keep(booking, quote)
     quotes.check_shown(request.shown_price, booking.quote)
-    ask = request_log.entry(
-        BookingRequest.Kind.CREATE, asked.asked(tokens).to_json(), accepted=False, actor=actor, now=now
-    )
-    lifecycle.begin(booking, BookingStatus.REQUESTED, tokens=tokens, ask=ask, actor=actor, at=now)
-    partner_asked.send(sender=BookingRequest, request=ask, at=now)
-    return booking
+    return PartnersDraft(asked, tokens, booking)
 
 
 def _partners_power_w(asked: SlotRequest, evse: Evse | None) -> int:

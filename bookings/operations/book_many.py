@@ -14,9 +14,11 @@ from django.db.models import prefetch_related_objects
 
 from bookings.actors import Actor
 from bookings.core import calendars
+from bookings.core.taken_back import taken_back
 from bookings.errors import BookingError, ChangedMeanwhile, Conflicts, TooManyAtOnce
 from bookings.models import Booking
 from bookings.operations.book import request_booking
+from bookings.operations.booking_draft import Draft, drafted_together
 from bookings.operations.lock_together import lock_reach, queue_claims
 from bookings.operations.many_plan import ManyPlan, plan_many
 from bookings.operations.many_wishes import (
@@ -71,10 +73,6 @@ class _PlanIsOld(Exception):
     """Under the locks it turned out that something planned is taken by now, or the depots are not what they were."""
 
 
-class _TakenBack(Exception):
-    """Ends the transaction of what is not meant to stay."""
-
-
 @dataclass(frozen=True)
 class _Ends:
     """How it may end, by what its asker wants."""
@@ -84,14 +82,13 @@ class _Ends:
     seen_version: int | None
 
     def judge(self, outcomes: Sequence[ManyOutcome]) -> None:
-        """Within the transaction. Raises ChangedMeanwhile, Conflicts or _TakenBack."""
+        """Within the transaction. Raises ChangedMeanwhile or Conflicts."""
         if self.seen_version is not None and self.seen_version != version_of(outcomes):
             raise ChangedMeanwhile("What can be booked has changed since you looked. Look again.")
         if self.dry_run:
             # Read while they are there.
             prefetch_related_objects([one.booking for one in outcomes if one.booking], "tokens")
-            raise _TakenBack
-        if not self.what_fits and any(outcome.refusal for outcome in outcomes):
+        elif not self.what_fits and any(outcome.refusal for outcome in outcomes):
             raise Conflicts(outcomes)
 
 
@@ -108,14 +105,10 @@ class _Act:
 
     def carry_out(self, plan: ManyPlan, ends: _Ends, *, is_final: bool) -> list[ManyOutcome]:
         """Raises what _Ends does, and _PlanIsOld unless `is_final`."""
-        outcomes: list[ManyOutcome] = []
-        with nearest_later():
-            try:
-                with calendars.one_operation():
-                    outcomes = self._booked_by(plan, is_final=is_final)
-                    ends.judge(outcomes)
-            except _TakenBack:
-                pass
+        with nearest_later(), taken_back() if ends.dry_run else calendars.one_operation():
+            outcomes = self._booked_by(plan, is_final=is_final)
+            ends.judge(outcomes)
+        tell_nearest(outcomes)
         return outcomes
 
     def _wishes(self, *, ours: bool) -> dict[int, ManyWish]:
@@ -130,6 +123,7 @@ class _Act:
         """What is planned first, in the order of the plan's times: what comes later at an EVSE reaches back no further than to
         who was there before it. Then whoever is left, anywhere it fits; partners last."""
         own = self._wishes(ours=True)
+        drafts = drafted_together(plan.asks, self.now)
         known = lock_reach(request for wish in own.values() for request in wish.requests)
         found = self._booked_before()
         planned = {n: ask for n, ask in plan.standing(now=self.now).items() if n not in found}
@@ -137,15 +131,13 @@ class _Act:
             raise _PlanIsOld
         queue_claims([wish.request for wish in own.values()], known, now=self.now)
         for number in sorted(planned, key=lambda n: planned[n].period.starts_at):
-            found[number] = self._booked([planned[number]])
+            found[number] = self._booked([planned[number]], drafts.get(number))
         self._find_room([n for n in own if n not in found or found[n].lacks_room], found)
         theirs = {n: wish for n, wish in self._wishes(ours=False).items() if n not in found}
         found |= {n: self._booked(wish.requests) for n, wish in theirs.items()}
         found |= {
             n: ManyOutcome(refusal=why) for n, why in enumerate(self.asked) if isinstance(why, BookingError)
         }
-        # Not after the transaction: what is free depends on what the others of them have got.
-        tell_nearest(found[number].refusal for number in sorted(own))
         return [found[number] for number in range(len(self.asked))]
 
     def _booked_before(self) -> dict[int, ManyOutcome]:
@@ -192,13 +184,14 @@ class _Act:
             return None
         return replace(by_option[first.option.pk], period=first.period, planned_evse_id=first.evse.pk)
 
-    def _booked(self, requests: Iterable[SlotRequest]) -> ManyOutcome:
-        """At the first of them that can be had; each try by itself."""
+    def _booked(self, requests: Iterable[SlotRequest], draft: Draft | None = None) -> ManyOutcome:
+        """At the first of them that can be had; each try by itself. `draft` is of the only one."""
         refusals: list[BookingError] = []
         for request in requests:
             try:
                 with transaction.atomic():
-                    return ManyOutcome(request_booking(request, actor=self.actor, now=self.now))
+                    made = request_booking(request, draft=draft, actor=self.actor, now=self.now)
+                    return ManyOutcome(made)
             except BookingError as refusal:
                 refusals.append(refusal)
         # Of several options the one that may know another time says most.

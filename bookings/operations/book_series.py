@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import accumulate
@@ -15,6 +15,7 @@ from bookings.actors import Actor, ActorKind
 from bookings.core import calendars, lifecycle
 from bookings.core.constraints import violation_raises
 from bookings.core.locking import lock_booking
+from bookings.core.taken_back import taken_back
 from bookings.errors import (
     BookingError,
     ChangedMeanwhile,
@@ -26,6 +27,7 @@ from bookings.errors import (
 from bookings.models import Booking, BookingSeries
 from bookings.models.bookings import new_request_id
 from bookings.operations.book import request_booking
+from bookings.operations.booking_draft import Draft, drafted_together
 from bookings.operations.many_wishes import version_of
 from bookings.operations.places import nearest_later, tell_nearest
 from bookings.operations.series_plan import (
@@ -35,6 +37,7 @@ from bookings.operations.series_plan import (
     kept_of,
     lock_days,
 )
+from bookings.operations.slot_request import SlotRequest
 from bookings.rules import periods
 from bookings.rules.entitlement import own_trailer, own_vehicle
 from bookings.rules.permissions import CHANGEABLE
@@ -48,19 +51,15 @@ LOOK_AGAIN = timedelta(days=1)
 # A job that was claimed and did not come to its end is given out again.
 CLAIMED_FOR = timedelta(minutes=2)
 AT_ONCE = 500
-# A preview keeps others from booking there for so many days at most.
+# A preview, and a job, keep others from booking there for so many days at most.
 DAYS_UNDER_LOCKS = 20
+LOOK_AGAIN_SAID = "What can be booked has changed since you looked. Look again."
 
 
 def preview_series(asked: SeriesRequest, *, actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
     """What would become of each day, in their order; nothing is left behind, and the bookings are of no use afterwards. Raises
     RuleUnclear."""
-    plan = SeriesPlan.of_request(asked)
-    found: list[OccurrenceOutcome] = []
-    for days in _pieces(plan, terms_for(plan.first.option, plan.first.fleet, now=now)):
-        found += _seen(plan, days, actor, now)
-    tell_nearest(one.refusal for one in found)
-    return found
+    return _previewed(SeriesPlan.of_request(asked), actor, now)
 
 
 @nearest_later()
@@ -81,37 +80,41 @@ def book_series(
     """
     plan = SeriesPlan.of_request(asked)
     used = {"series_request_once": RequestIdInUse("This request id was used already.")}
-    with violation_raises(used), calendars.one_operation():
-        made = BookingSeries.objects.filter(
-            fleet=asked.first.fleet, request_id=asked.request_id or None
-        ).first()
-        if made is not None:
-            return made
-        series = _begin(plan, asked.request_id, now)
-        days = _DayByDay.under_locks(plan, series.pk, actor, now)
-        found = days.book(plan.dates)
-        if seen_version not in {None, version_of(found)}:
-            raise ChangedMeanwhile("What can be booked has changed since you looked. Look again.")
-        refused = [one for one in found if one.refusal is not None and not (what_fits and one.is_beyond)]
-        if len(refused) == len(found) or (refused and not what_fits):
-            raise Conflicts(found)
-        days.settle(series, found)
+    made = BookingSeries.objects.filter(fleet=asked.first.fleet, request_id=asked.request_id or None).first()
+    if made is not None:
+        return made
+    try:
+        with violation_raises(used), calendars.one_operation():
+            series = _begin(plan, asked.request_id, now)
+            days = _DayByDay.under_locks(plan, plan.dates, series.pk, actor, now)
+            found = days.book(is_all_or_none=not what_fits)
+            _check_seen(found, seen_version)
+            if all(one.refusal is not None and not one.is_beyond for one in found):
+                raise Conflicts(found)
+            days.settle(series, found)
+    except _NotAll:
+        # What else would be refused is found out without the locks of all.
+        found = _previewed(plan, actor, now)
+        _check_seen(found, seen_version)
+        raise (
+            Conflicts(found) if any(one.refusal for one in found) else ChangedMeanwhile(LOOK_AGAIN_SAID)
+        ) from None
     return series
 
 
 @nearest_later()
 def extend_series(*, series_id: int, now: datetime) -> BookingSeries:
-    """Book what the horizon has reached by now; done twice it does nothing more. What is refused becomes an exception, and the
-    fleet is told."""
+    """Book what the horizon has reached by now, twenty days at a time: what is left of it is due at once. Done twice it does
+    nothing more. What is refused becomes an exception, and the fleet is told."""
     with calendars.one_operation():
         series = locked_series(series_id)
         if series.next_date is None or series.due_at is None or series.due_at > now:
             return series
         plan = SeriesPlan.of_series(series)
         waiting = [day for day in plan.dates if day >= series.next_date]
-        days = _DayByDay.under_locks(plan, series.pk, SERIES, now)
-        found = days.book(waiting)
-        days.settle(series, found)
+        days = _DayByDay.under_locks(plan, waiting[:DAYS_UNDER_LOCKS], series.pk, SERIES, now)
+        found = days.book()
+        days.settle(series, found, later=waiting[DAYS_UNDER_LOCKS:])
         refused = [one for one in found if one.refusal is not None and not one.is_beyond]
         if refused:
             series_missed.send(sender=BookingSeries, series=series, outcomes=refused, at=now)
@@ -137,8 +140,21 @@ def locked_series(series_id: int) -> BookingSeries:
     return BookingSeries.objects.select_related(*at_hand).get(pk=series_id)
 
 
-class _TakenBack(Exception):
-    """Ends the transaction of what is not meant to stay."""
+class _NotAll(Exception):
+    """One day is refused where all were meant."""
+
+
+def _check_seen(found: Sequence[OccurrenceOutcome], seen_version: int | None) -> None:
+    if seen_version not in {None, version_of(found)}:
+        raise ChangedMeanwhile(LOOK_AGAIN_SAID)
+
+
+def _previewed(plan: SeriesPlan, actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
+    found: list[OccurrenceOutcome] = []
+    for days in _pieces(plan, terms_for(plan.first.option, plan.first.fleet, now=now)):
+        found += _seen(plan, days, actor, now)
+    tell_nearest(found)
+    return found
 
 
 def _pieces(plan: SeriesPlan, terms: Terms) -> Iterator[list[date]]:
@@ -161,13 +177,8 @@ def _pieces(plan: SeriesPlan, terms: Terms) -> Iterator[list[date]]:
 @nearest_later()
 def _seen(plan: SeriesPlan, days: Sequence[date], actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
     """What would become of them, taken back."""
-    found: list[OccurrenceOutcome] = []
-    try:
-        with calendars.one_operation():
-            found = _DayByDay.under_locks(plan, None, actor, now).book(days)
-            raise _TakenBack
-    except _TakenBack:
-        return found
+    with taken_back():
+        return _DayByDay.under_locks(plan, days, None, actor, now).book()
 
 
 @dataclass(frozen=True)
@@ -175,30 +186,47 @@ class _DayByDay:
     """One day after the other, under the locks of all that any of them may take."""
 
     plan: SeriesPlan
+    requests: Mapping[date, SlotRequest]
+    drafts: Mapping[date, Draft]
     series_id: int | None
     terms: Terms
     actor: Actor
     now: datetime
 
     @classmethod
-    def under_locks(cls, plan: SeriesPlan, series_id: int | None, actor: Actor, now: datetime) -> _DayByDay:
+    def under_locks(
+        cls, plan: SeriesPlan, days: Iterable[date], series_id: int | None, actor: Actor, now: datetime
+    ) -> _DayByDay:
+        """What each asks for is drafted before the locks."""
         adopted = Booking.objects.filter(pk=plan.adopts, evse__isnull=False) if plan.adopts else []
         also = [booking.evse_id for booking in adopted if booking.evse_id]
-        return cls(plan, series_id, lock_days(plan.first, also=also, now=now), actor, now)
+        requests = {day: plan.request(day, series_id) for day in days}
+        drafts = drafted_together(requests, now)
+        return cls(plan, requests, drafts, series_id, lock_days(plan.first, also=also, now=now), actor, now)
 
-    def book(self, days: Iterable[date]) -> list[OccurrenceOutcome]:
-        return [self._booked(day) for day in days]
+    def book(self, *, is_all_or_none: bool = False) -> list[OccurrenceOutcome]:
+        """Raises _NotAll, where that is asked for."""
+        found = []
+        for day in self.requests:
+            found.append(self._booked(day))
+            if is_all_or_none and found[-1].refusal is not None:
+                raise _NotAll
+        return found
 
     def _booked(self, day: date) -> OccurrenceOutcome:
-        request = self.plan.request(day, self.series_id)
+        request = self.requests[day]
         asked: dict[str, Any] = {"date": day, "asked": request.period, "is_open": request.ends_when_charged}
         try:
             periods.check_horizon(self.terms, request.period.starts_at, now=self.now)
             with transaction.atomic():
-                booking = self._adopted(day) or request_booking(request, actor=self.actor, now=self.now)
+                booking = self._adopted(day) or self._requested(day)
         except BookingError as refusal:
             return OccurrenceOutcome(refusal=refusal, **asked)
         return OccurrenceOutcome(booking=booking, **asked)
+
+    def _requested(self, day: date) -> Booking:
+        draft = self.drafts.get(day)
+        return request_booking(self.requests[day], draft=draft, actor=self.actor, now=self.now)
 
     def _adopted(self, day: date) -> Booking | None:
         """The booking that becomes the first day. Raises WrongStatus."""
@@ -215,8 +243,11 @@ class _DayByDay:
             )
         return booking
 
-    def settle(self, series: BookingSeries, found: Sequence[OccurrenceOutcome]) -> None:
-        """What is beyond the horizon waits from its first day on; what is refused before that becomes an exception."""
+    def settle(
+        self, series: BookingSeries, found: Sequence[OccurrenceOutcome], later: Sequence[date] = ()
+    ) -> None:
+        """What is beyond the horizon waits from its first day on, and what is left for `later`; what is refused before that
+        becomes an exception."""
         beyond = next((outcome for outcome in found if outcome.is_beyond), None)
         refused = {one.date for one in found if one.refusal is not None and not one.is_beyond and one.date}
         series.exceptions = sorted({*series.exceptions, *refused})
@@ -225,6 +256,8 @@ class _DayByDay:
             ahead = timedelta(days=self.terms.horizon_days)
             series.next_date = beyond.date
             series.due_at = min(beyond.asked.starts_at - ahead, self.now + LOOK_AGAIN)
+        elif later:
+            series.next_date, series.due_at = later[0], self.now
         series.version += 1
         series.save(update_fields=["exceptions", "next_date", "due_at", "claimed_until", "version"])
 

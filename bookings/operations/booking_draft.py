@@ -5,9 +5,10 @@ Nothing is decided by a draft. It counts where all it was made from is found the
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from bookings.core.writing import write_ahead
 from bookings.errors import BookingError
@@ -15,9 +16,11 @@ from bookings.models import Booking, Enforcement, Vehicle
 from bookings.models.booking_names import new_request_id
 from bookings.operations.places import candidates
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import energy_slots, guest_hours, periods
+from bookings.rules import configuration, energy_slots, guest_hours, periods
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.terms import Terms
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,15 @@ def drafted_ahead(request: SlotRequest, known: Configuration, now: datetime) -> 
         return None
     write_ahead(draft.booking)
     return draft
+
+
+def drafted_together(requests: Mapping[Key, SlotRequest], now: datetime) -> dict[Key, Draft]:
+    """Those of many at depots of ours that would not be refused for what is known, before all of their locks."""
+    found = {}
+    for key, request in requests.items():
+        if not request.option.is_mirror:
+            found[key] = drafted_ahead(request, configuration.kept(request.option.depot_id), now)
+    return {key: draft for key, draft in found.items() if draft is not None}
 
 
 def drafted(request: SlotRequest, configuration: Configuration, now: datetime) -> Draft:

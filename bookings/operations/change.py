@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -70,7 +71,7 @@ def change_booking(
     """
     ask = _AskedChange(request, seen_version, Asker(by, actor, now), seen_exactly)
     return under_locks(
-        lambda: _nearest(booking_id, request, by, now),
+        lambda taken: _nearest(booking_id, request, by, taken, now),
         lambda also: _change(*_locked(booking_id, request, also), ask),
     )
 
@@ -302,7 +303,13 @@ def _make_room(
     return given_up
 
 
-def _nearest(booking_id: int, request: ChangeRequest, by: str, now: datetime) -> Period | None:
+def _nearest(
+    booking_id: int,
+    request: ChangeRequest,
+    by: str,
+    taken_too: Mapping[int, Sequence[Period]],
+    now: datetime,
+) -> Period | None:
     """When what is asked for would be free; asked after a refusal, outside of the transaction."""
     known = Booking.objects.select_related("depot", "option", "fleet", "vehicle").get(pk=booking_id)
     if known.status == BookingStatus.CHARGING:
@@ -319,7 +326,7 @@ def _nearest(booking_id: int, request: ChangeRequest, by: str, now: datetime) ->
         change.period = until_charged.length(slot, pool, supply, wish_w, change.needs.max_power_w)
     return availability.nearest(
         known.terms, pool, change.period, allowance=there.allowance(known.fleet_id, now=now),
-        limits=there.limits, wish_w=wish_w, without=known.pk, now=now,
+        limits=there.limits, wish_w=wish_w, without=known.pk, taken_too=taken_too, now=now,
     )  # fmt: skip
 
 

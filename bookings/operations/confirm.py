@@ -32,7 +32,7 @@ def confirm_hold(
     Raises WrongStatus when it ran out, PaymentMissing when it begins before that could be paid, TokenUnusable, TokenElsewhere,
     ChangedMeanwhile when the depot has closed its EVSE since `seen_version` and put it elsewhere.
     """
-    with refusals(lambda: None), calendars.one_operation():
+    with refusals(lambda _: None), calendars.one_operation():
         booking = lock_booking(booking_id)
         _check_held(booking, now)
         if booking.trip_id is not None and not with_trip:

@@ -54,7 +54,7 @@ def offer_instead(
     PowerUnavailable, or what the terms say against the time.
     """
     also = [offer.evse.pk] if offer.evse else []
-    with refusals(lambda: None), calendars.one_operation():
+    with refusals(lambda _: None), calendars.one_operation():
         booking = lock_booking(booking_id, also=also, depot=True)
         check_version(booking, seen_version, SEEN_WHOLE)
         offer_locked(booking, offer, actor=actor, now=now)
@@ -220,7 +220,7 @@ def _answered(
     answer: Callable[[Booking, BookingRequest], None],
     now: datetime,
 ) -> Booking:
-    with refusals(lambda: None), calendars.one_operation():
+    with refusals(lambda _: None), calendars.one_operation():
         booking = lock_booking(booking_id, depot=True)
         offered = open_counter_offer(booking)
         if offered is None:

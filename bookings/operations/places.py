@@ -23,11 +23,8 @@ from bookings.errors import (
     TokenElsewhere,
     VehicleElsewhere,
 )
-from bookings.models import (
-    Booking,
-    BookingStatus,
-    Occupancy,
-)
+from bookings.models import Booking, BookingStatus, BookingToken, Occupancy
+from bookings.operations.many_wishes import ManyOutcome
 from bookings.rules import fit
 from bookings.rules.configuration import Bay
 from bookings.rules.fit import Needs
@@ -38,6 +35,10 @@ from depots.periods import Period
 
 # Of many that are refused at once so many say what is nearest: each is a search.
 MOST_NEAREST = 20
+CARD_ELSEWHERE = "A token of this booking is booked elsewhere at that time."
+VEHICLE_ELSEWHERE = "The vehicle is booked elsewhere at that time."
+# Looks for the nearest period; these spans, by EVSE id, count as taken too.
+Nearest = Callable[[Mapping[int, Sequence[Period]]], Period | None]
 _is_put_off: ContextVar[bool] = ContextVar("nearest_is_put_off", default=False)
 
 
@@ -49,6 +50,17 @@ def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None
     ).order_by("pk")  # fmt: skip
     for booking in overdue.select_for_update(no_key=True):
         lifecycle.move(booking, BookingStatus.EXPIRED, actor=SCHEDULER, at=now)
+
+
+def check_unclaimed(booking: Booking, tokens: Sequence[BookingToken]) -> None:
+    """What the constraints would say of an unsaved one. Raises TokenElsewhere, VehicleElsewhere."""
+    others = occupancy.claimed_by_others(
+        occupancy.claims(booking, booking.period, tokens, booking.vehicle_id)
+    )
+    if any(claim.token_key for claim in others):
+        raise TokenElsewhere(CARD_ELSEWHERE)
+    if others:
+        raise VehicleElsewhere(VEHICLE_ELSEWHERE)
 
 
 # An EVSE as it was read, or as its configuration is known; an option's are all of one kind.
@@ -134,7 +146,7 @@ class ReachesFurther(Exception):
         self.more = Beside(frozenset(evse_ids), depot)
 
 
-def under_locks(nearest: Callable[[], Period | None], act: Callable[[Beside], Booking]) -> Booking:
+def under_locks(nearest: Nearest, act: Callable[[Beside], Booking]) -> Booking:
     """One operation that locks what it guesses to need and is told what beside; begun anew where it reaches further. `nearest`
     as of `refusals`."""
     also = Beside()
@@ -147,7 +159,7 @@ def under_locks(nearest: Callable[[], Period | None], act: Callable[[Beside], Bo
 
 
 @contextmanager
-def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
+def refusals(nearest: Nearest) -> Iterator[None]:
     """Around a whole operation: constraints speak as our errors, and a slot that is taken, or without power or quota, says
     what is nearest.
 
@@ -157,10 +169,8 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
         with violation_raises(
             {
                 "occupancy_evse_once": SlotTaken(),
-                "claim_token_once": TokenElsewhere(
-                    "A token of this booking is booked elsewhere at that time."
-                ),
-                "claim_vehicle_once": VehicleElsewhere("The vehicle is booked elsewhere at that time."),
+                "claim_token_once": TokenElsewhere(CARD_ELSEWHERE),
+                "claim_vehicle_once": VehicleElsewhere(VEHICLE_ELSEWHERE),
                 "booking_request_id_once": RequestIdInUse("This request id was used already."),
             }
         ):
@@ -169,7 +179,7 @@ def refusals(nearest: Callable[[], Period | None]) -> Iterator[None]:
         if _is_put_off.get():
             refusal.find_nearest = nearest
         else:
-            refusal.nearest = refusal.nearest or nearest()
+            refusal.nearest = refusal.nearest or nearest({})
         raise
 
 
@@ -181,20 +191,33 @@ def nearest_later() -> Iterator[None]:
     try:
         yield
     except BookingError as refusal:
-        outcomes = refusal.outcomes if isinstance(refusal, Conflicts) else ()
-        tell_nearest([refusal, *(outcome.refusal for outcome in outcomes)])
+        tell_nearest(refusal.outcomes if isinstance(refusal, Conflicts) else [], and_of=refusal)
         raise
     finally:
         _is_put_off.reset(before)
 
 
-def tell_nearest(refusals: Iterable[BookingError | None]) -> None:
-    """Let the first MOST_NEAREST of those that were refused within `nearest_later` say what is nearest, and no others."""
-    asking = [refusal for refusal in refusals if refusal is not None and refusal.find_nearest is not None]
+def tell_nearest(outcomes: Iterable[ManyOutcome], *, and_of: BookingError | None = None) -> None:
+    """Let the first MOST_NEAREST of those that were refused within `nearest_later` say what is nearest, and no others. What the
+    others of them have got, or would have, is none of it."""
+    found = list(outcomes)
+    refused = [and_of, *(outcome.refusal for outcome in found)]
+    asking = [refusal for refusal in refused if refusal is not None and refusal.find_nearest is not None]
+    taken = _taken_by([outcome.booking for outcome in found if outcome.booking is not None])
     for number, refusal in enumerate(asking):
         if number < MOST_NEAREST and refusal.nearest is None and refusal.find_nearest is not None:
-            refusal.nearest = refusal.find_nearest()
+            refusal.nearest = refusal.find_nearest(taken)
         refusal.find_nearest = None
+
+
+def _taken_by(bookings: Iterable[Booking]) -> dict[int, list[Period]]:
+    """By EVSE id; also of bookings that were taken back."""
+    found: dict[int, list[Period]] = {}
+    for booking in bookings:
+        if booking.evse_id is not None:
+            span = Period(booking.starts_at, booking.ends_at + booking.terms.tail)
+            found.setdefault(booking.evse_id, []).append(span)
+    return found
 
 
 def _gap_around(spans: Sequence[Period], period: Period) -> timedelta:

@@ -20,7 +20,7 @@ from bookings.search import timeslots
 from bookings.search.allotments import Allotments
 from bookings.search.timeslots import Timeslot
 from depots.models import Evse
-from depots.periods import Period, united
+from depots.periods import Period, gaps, united
 
 # What is occupied reaches no further past a booked period; also how far around a wish the nearest slot is looked for.
 FAR = max(LONGEST_EARLY_START, LONGEST_TAIL)
@@ -149,14 +149,17 @@ def nearest(
     now: datetime,
     wish_w: int | None = None,
     without: int | None = None,
+    taken_too: Mapping[int, Sequence[Period]] | None = None,
 ) -> Period | None:
     """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, that the allowance
     has room for, and in which the wish, or at least something, can be promised. `limits` are those of power at their depot,
-    `without` is a booking that does not count towards quotas."""
+    `without` is a booking that does not count towards quotas; `taken_too`, by EVSE id, is not there but counts as taken."""
     if not evses:
         return None
     reach = wanted.widened(FAR, FAR)
     free = free_periods([evse.pk for evse in evses], reach, now=now)
+    for evse_id, spans in (taken_too or {}).items():
+        free[evse_id] = [part for gap in free.get(evse_id, ()) for part in gaps(gap, list(spans))]
     counting = {evse.depot_id for evse in evses} if allowance.quotas else set()
     allotments = Allotments(Supply.behind(limits, reach, now=now), counting, reach, without=without, now=now)
     return nearest_in(
@@ -178,11 +181,11 @@ def nearest_in(
 ) -> Period | None:
     """The same among free periods and limits that were read already; only what begins no earlier than `not_before`."""
     earliest = max(now, not_before) if not_before else now
-    gaps = [(evse, gap) for evse, periods in free for gap in periods if gap.duration >= wanted.duration]
+    wide = [(evse, gap) for evse, periods in free for gap in periods if gap.duration >= wanted.duration]
     best: tuple[timedelta, int, Period] | None = None
     # Of two that are as close the first counts, in whichever order they are looked at.
     for apart, number, (evse, gap) in sorted(
-        ((_apart(gap, wanted), number, (evse, gap)) for number, (evse, gap) in enumerate(gaps)),
+        ((_apart(gap, wanted), number, (evse, gap)) for number, (evse, gap) in enumerate(wide)),
         key=lambda candidate: candidate[:2],
     ):
         if best is not None and apart > best[0]:

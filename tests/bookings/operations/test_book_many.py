@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
 
 from bookings import operations
 from bookings.errors import ChangedMeanwhile, Conflicts, TooManyAtOnce, VehicleUnknown
@@ -16,6 +17,7 @@ from bookings.models import AccessRule, Booking, BookingEvent, BookingOption, Ca
 from bookings.operations import MOST_AT_ONCE, ManyOutcome, ManyWish, SlotRequest
 from bookings.operations.many_plan import ManyPlan, plan_many
 from bookings.operations.many_wishes import Asked, version_of
+from bookings.search import availability
 from depots.models import Organisation
 from depots.periods import Period
 from tests.factories import (
@@ -71,6 +73,31 @@ def test_a_dry_run_shows_what_would_be_booked_and_books_nothing() -> None:
     assert (fits.code, fits.booking.period, fits.booking.evse) == (None, slot(10, 11), option.evses.get())
     assert (refused.booking, refused.code) == (None, "slot_taken")
     assert refused.nearest in {slot(9, 10), slot(11, 12)}
+
+
+@pytest.mark.parametrize("how", [{"dry_run": True}, {"what_fits": True}, {}], ids=str)
+def test_what_is_nearest_is_looked_for_once_the_locks_are_given_back_beside_what_the_others_get(
+    how: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet, option = make_fleet(), pool_of(1)
+    wishes = [wish(fleet, option, slot(hour, hour + 1)) for hour in (9, 10, 11, 10)]
+    depth, nearest = len(connection.savepoint_ids), availability.nearest
+    asked_at: list[int] = []
+
+    def look(*given: Any, **more: Any) -> Period | None:
+        asked_at.append(len(connection.savepoint_ids) - depth)
+        return nearest(*given, **more)
+
+    monkeypatch.setattr(availability, "nearest", look)
+
+    try:
+        outcomes = book_many(wishes, **how)
+    except Conflicts as refusal:
+        outcomes = list(refusal.outcomes)
+
+    assert [outcome.code for outcome in outcomes] == [None, None, None, "slot_taken"]
+    assert outcomes[-1].nearest in {slot(8, 9), slot(12, 13)}
+    assert asked_at == [0]
 
 
 def test_all_is_booked_or_nothing_and_what_fits_is_booked_where_that_is_asked_for() -> None:

@@ -23,15 +23,27 @@ from bookings.errors import (
     SlotTaken,
     WrongStatus,
 )
-from bookings.models import Booking, BookingEvent, BookingOption, BookingSeries, Occupancy, Vehicle
+from bookings.models import (
+    Booking,
+    BookingEvent,
+    BookingOption,
+    BookingSeries,
+    Occupancy,
+    TermsOverride,
+    Vehicle,
+)
 from bookings.operations import (
     ChangeRequest,
     Scope,
     SeriesChange,
     SeriesRequest,
     SlotRequest,
+    booking_draft,
+    booking_ground,
     lock_together,
+    many_wishes,
     places,
+    request_booking,
 )
 from bookings.operations.counter_offer import CounterOffer
 from bookings.operations.series_plan import OccurrenceOutcome, version_of
@@ -52,6 +64,7 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
+book_series_module = import_module("bookings.operations.book_series")
 TERMS = {"horizon_days": 14, "change_until_min": 60, "cancel_until_min": 30}
 DAILY = "FREQ=DAILY;COUNT=3"
 
@@ -139,6 +152,58 @@ def test_what_is_nearest_is_looked_for_after_a_dry_run_and_of_the_first_that_are
 
     assert [one.nearest is not None for one in outcomes] == [True, True, False]
     assert asked_at == [0, 0]
+
+
+def test_where_all_are_meant_the_locks_are_given_back_at_the_first_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    option = pool_of(terms={"horizon_days": 60})
+    other = make_vehicle()
+    for day in (1, 30):
+        book_slot(fleet=other.fleet, option=option, vehicle=other, period=slot(10, 11, day=day))
+    request, before, held = asked(option, "FREQ=DAILY;COUNT=40"), rows(), list[int]()
+    lock = book_series_module.lock_days
+
+    def counted(*given: Any, **more: Any) -> Any:
+        held.append(0)
+        return lock(*given, **more)
+
+    def booked(*given: Any, **more: Any) -> Booking:
+        held[-1] += 1
+        return request_booking(*given, **more)
+
+    monkeypatch.setattr(book_series_module, "lock_days", counted)
+    monkeypatch.setattr(book_series_module, "request_booking", booked)
+    seen = many_wishes.version_of(preview(request))
+    held.clear()
+
+    with pytest.raises(Conflicts) as refusal:
+        book(request, seen_version=seen)
+
+    assert held == [2, 20, 20]
+    taken = [number for number, one in enumerate(refusal.value.outcomes) if one.code]
+    assert (taken, rows()) == ([1, 30], before)
+    assert all(refusal.value.outcomes[number].nearest for number in taken)
+
+
+def test_what_the_days_ask_for_is_drafted_before_the_locks_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    option, order = pool_of(), list[str]()
+    for module, name in (
+        (booking_draft, "drafted_ahead"),
+        (booking_ground, "drafted_ahead"),
+        (lock_together, "lock_depot"),
+    ):
+        does = getattr(module, name)
+
+        def noted(*given: Any, does: Any = does, name: str = name, **more: Any) -> Any:
+            order.append(name)
+            return does(*given, **more)
+
+        monkeypatch.setattr(module, name, noted)
+
+    book(asked(option))
+
+    assert order == ["drafted_ahead"] * 3 + ["lock_depot"]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +323,20 @@ def test_what_is_asked_for_in_energy_ends_when_it_is_charged() -> None:
 
 
 # The horizon
+
+
+def test_what_the_horizon_reaches_at_once_is_booked_twenty_days_at_a_time() -> None:
+    option = pool_of(terms={"horizon_days": 2})
+    series = book(asked(option, "FREQ=DAILY;COUNT=44"), what_fits=True)
+    TermsOverride.objects.update(horizon_days=60)
+    booked = []
+
+    while series.due_at is not None:
+        BookingSeries.objects.filter(pk=series.pk).update(due_at=NOW)
+        booked.append(len(bookings(series)))
+        series = operations.extend_series(series_id=series.pk, now=NOW)
+
+    assert (booked, len(bookings(series)), series.exceptions) == ([2, 22, 42], 44, [])
 
 
 def test_beyond_the_horizon_all_is_refused_and_what_fits_waits() -> None:
