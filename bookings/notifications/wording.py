@@ -106,13 +106,10 @@ class _Values(dict[str, str]):
 
 def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
     words = LANGUAGES[language]
-    if params.get("others"):
-        yield words.PHRASES["others"].format(others=params["others"])
+    yield from _counted(params, words)
     before = params.get("before")
     if isinstance(before, dict) and (was := _before(before, params, language)):
         yield words.PHRASES["before"].format(before=was)
-    if params.get("again") or params.get("lost"):
-        yield words.PHRASES["again"].format(again=params["again"], lost=params["lost"])
     if params.get("limit_kw") is not None:
         kw = format_decimal(params["limit_kw"], locale=_LOCALES[language])
         yield words.PHRASES["limit"].format(kw=kw)
@@ -130,6 +127,13 @@ def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
     if kind == "webhook_stopped":
         key = "gone" if params.get("is_gone") else "webhook"
         yield words.PHRASES[key].format_map(_Values(values(params, language)))
+
+
+def _counted(params: Mapping[str, Any], words: ModuleType) -> Iterator[str]:
+    if params.get("others"):
+        yield words.PHRASES["others"].format(others=params["others"])
+    if params.get("again") or params.get("lost"):
+        yield words.PHRASES["again"].format(again=params["again"], lost=params["lost"])
 
 
 def _why(kind: str, code: str, words: ModuleType) -> Iterator[str]:
