@@ -162,7 +162,10 @@ STEPS: tuple[Step, ...] = (
     mails.queue_due,
 )
 # Care of chargers and depots, all of which are looked at, and of what the API need not remember: none of it is urgent.
+# What a charger is seen to do comes first, and what follows from that for bookings.
 CARE: tuple[Step, ...] = (
+    depots.judge_strangers,
+    enforcement.distrust_liars,
     begin_due_rounds,
     restart_in_gaps,
     ask_for_renewals,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from depots.cards import card_ending
 from depots.models import Charger, ChargerCertificate, ChargerCommand, ChargingSession, EvseChargingState
@@ -66,17 +66,38 @@ def armed_reservations(charger: Charger, *, now: datetime) -> list[Armed]:
 
     A boot makes everything before it unknown.
     """
-    latest: dict[int, ChargerCommand] = {}
-    answered = charger.commands.filter(
-        answered_at__gte=max(charger.booted_at or now - LONGEST_RESERVATION, now - LONGEST_RESERVATION),
+    settled = _of_reservations(charger, since=now - LONGEST_RESERVATION).filter(
+        state=ChargerCommand.State.ANSWERED
+    )
+    return _held(settled, charger.sessions.all(), now)
+
+
+def reservations_at(charger: Charger, *, at: datetime) -> list[Armed]:
+    """What stood there at a moment that is over, whatever has become of it since; what was being taken back by then did not."""
+    asked = _of_reservations(charger, since=at - LONGEST_RESERVATION)
+    accepted = Q(action=ChargerCommand.Action.RESERVE, state=ChargerCommand.State.ANSWERED)
+    taken_back = Q(action=ChargerCommand.Action.CANCEL_RESERVATION, sent_at__lte=at)
+    by_then = asked.filter(accepted & Q(answered_at__lte=at) | taken_back)
+    return _held(by_then, charger.sessions.filter(announced_at__lte=at), at)
+
+
+def _of_reservations(charger: Charger, *, since: datetime) -> QuerySet[ChargerCommand]:
+    return charger.commands.filter(
+        answered_at__gte=max(charger.booted_at or since, since),
         action__in=[ChargerCommand.Action.RESERVE, ChargerCommand.Action.CANCEL_RESERVATION],
-        state=ChargerCommand.State.ANSWERED,
         reservation_id__isnull=False,
     )
-    for command in answered.order_by("id"):
+
+
+def _held(
+    commands: QuerySet[ChargerCommand], sessions: QuerySet[ChargingSession], now: datetime
+) -> list[Armed]:
+    """By the last of these about each reservation; what one of the sessions has used is gone."""
+    latest: dict[int, ChargerCommand] = {}
+    for command in commands.order_by("id"):
         if command.reservation_id is not None:
             latest[command.reservation_id] = command
-    used = _used(charger, latest)
+    used = _used(sessions, latest)
     armed = [_armed(command) for command in latest.values() if command.pk not in used and _stands(command)]
     return sorted((a for a in armed if a.expires_at > now), key=lambda a: a.reservation_id)
 
@@ -154,14 +175,14 @@ def _stands(command: ChargerCommand) -> bool:
     return command.action == ChargerCommand.Action.RESERVE and command.answer == "accepted"
 
 
-def _used(charger: Charger, latest: dict[int, ChargerCommand]) -> set[int]:
+def _used(sessions: QuerySet[ChargingSession], latest: dict[int, ChargerCommand]) -> set[int]:
     """Commands whose reservation was consumed by a session that began after it was armed."""
     if not latest:
         return set()
     by_token = {_number(command.payload): command for command in latest.values()}
     oldest = min(command.created_at for command in latest.values())
     used = set()
-    for session in charger.sessions.filter(is_entitled=True, announced_at__gte=oldest):
+    for session in sessions.filter(is_entitled=True, announced_at__gte=oldest):
         number = normalise(session.token_uid, session.token_type)
         command = latest.get(session.reservation_id or 0) or by_token.get(number)
         if command and _began_after(session, command):

@@ -5,7 +5,7 @@ refuses or does not support changes a booking's enforcement, never its status by
 """
 
 from bookings.enforcement.accepted_together import take_accepted
-from bookings.enforcement.arming import arm_booking, arm_due, retry_due
+from bookings.enforcement.arming import arm_booking, arm_due, distrust_liars, retry_due
 from bookings.enforcement.charger_events import (
     charger_connected,
     charger_disconnected,
@@ -38,6 +38,7 @@ __all__ = [
     "arm_due",
     "charger_connected",
     "charger_disconnected",
+    "distrust_liars",
     "end_failed_tries",
     "end_stays",
     "evse_status_changed",

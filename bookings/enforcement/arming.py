@@ -120,6 +120,26 @@ def guard(booking: Booking, why: str, *, now: datetime) -> None:
         set_state(booking, Enforcement.SOFT, why=way or why, now=now, fields=("armed_evse",))
 
 
+def distrust_liars(*, now: datetime) -> int:
+    """What was armed before its charger was seen to keep no reservations is guarded from now on. How many there were."""
+    armed = Booking.objects.here().filter(
+        status=BookingStatus.CONFIRMED,
+        enforcement=Enforcement.ARMED,
+        evse__charger__measured__reservation="lies",
+    )
+    ids = list(armed.order_by("starts_at", "pk").values_list("pk", flat=True)[:BATCH])
+    return each_by_itself(ids, lambda pk: _distrust(pk, now))
+
+
+def _distrust(booking_id: int, now: datetime) -> int:
+    booking = lock_booking(booking_id)
+    charger = charger_of(booking)
+    if booking.enforcement != Enforcement.ARMED or charger is None or not is_wanted(booking):
+        return 0
+    guard(booking, why_soft(charger), now=now)
+    return 1
+
+
 def why_soft(charger: Charger) -> str:
     """Why its reservations are not relied on, by what was seen of it."""
     if charger.measured.get("reservation") == "lies":

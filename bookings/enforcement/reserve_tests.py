@@ -75,6 +75,9 @@ def take_test_answer(command: ChargerCommand, *, now: datetime) -> None:
             test.state, test.finished_at = State.DONE, now
     else:
         test.answer_to_cancel, test.state, test.finished_at = answer, State.DONE, now
+        if test.was_forgotten:
+            evidence = f"command {command.pk}"
+            depots.measure(command.charger, "reservation", "lies", evidence=evidence, now=now)
     test.save()
 
 

@@ -115,3 +115,8 @@ class ReserveTest(models.Model):
 
     def __str__(self) -> str:
         return f"test {self.pk} at {self.charger_id}/{self.number}"
+
+    @property
+    def was_forgotten(self) -> bool:
+        """It was accepted, never shown, and unknown when it was taken back before its end: none was made."""
+        return self.answer == "accepted" and self.shown_at is None and self.answer_to_cancel == "rejected"

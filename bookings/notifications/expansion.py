@@ -7,15 +7,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from bookings.models import Booking, BookingEvent, Enforcement, Occurrence
+from bookings.models import Booking, BookingEvent, Occurrence
 from bookings.notifications import feed, inbox, mails, recipients, resolving
 from bookings.notifications.gathering import gathered
 from bookings.notifications.resolving import News
 
 # What happened longer ago, a worker having been away, is history: it stands in the feed, but nobody is disturbed with it.
 NEWS_FOR = timedelta(days=1)
-# Ways in which a slot is kept that people hear of.
-_TOLD = [Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT]
 
 
 def tell(events: Sequence[BookingEvent], *, now: datetime) -> None:
@@ -23,11 +21,11 @@ def tell(events: Sequence[BookingEvent], *, now: datetime) -> None:
     bookings = _bookings({event.booking_id for event in events})
     feed.tell(events, bookings, now=now)
     fresh = [event for event in events if event.at > now - NEWS_FOR]
-    again = _kept_again(fresh)
+    heard = _heard(fresh)
     news = [
         one
         for event in fresh
-        for one in resolving.news_of(event, bookings[event.booking_id], is_kept_again=event.pk in again)
+        for one in resolving.news_of(event, bookings[event.booking_id], heard=heard.get(event.pk))
     ]
     _tell_people(gathered(news), now=now)
 
@@ -47,19 +45,19 @@ def _tell_people(news: Sequence[News], *, now: datetime) -> None:
     mails.deliver(told, now=now)
 
 
-def _kept_again(events: Iterable[BookingEvent]) -> set[int]:
-    """Of the events that say that a charger holds a slot those before which it was told to be at risk: no move to another place
-    or time, of which people hear as well, lies between. One query, none where no charger holds anything."""
-    held = {e.pk: e.booking_id for e in events if e.kind == "enforcement" and e.after == Enforcement.ARMED}
-    if not held:
-        return set()
-    told = Q(kind="enforcement", after__in=_TOLD) | Q(kind="changed")
-    rows = BookingEvent.objects.filter(told, booking__in=set(held.values())).order_by("pk")
-    found, last = set(), dict[int, str]()
-    for pk, booking_id, after in rows.values_list("pk", "booking", "after"):
-        if pk in held and last.get(booking_id) == Enforcement.AT_RISK:
-            found.add(pk)
-        last[booking_id] = after
+def _heard(events: Iterable[BookingEvent]) -> dict[int, tuple[str, str]]:
+    """What people heard last, before each event that says how its slot is kept: the state and why, where no move to another
+    place or time, of which they hear as well, lies between. One query, none without such an event."""
+    ids = {e.pk: e.booking_id for e in events if e.kind == "enforcement" and e.after in resolving.HEARD}
+    if not ids:
+        return {}
+    told = Q(kind="enforcement", after__in=resolving.HEARD) | Q(kind="changed")
+    rows = BookingEvent.objects.filter(told, booking__in=set(ids.values())).order_by("pk")
+    found, last = dict[int, tuple[str, str]](), dict[int, tuple[str, str]]()
+    for pk, booking_id, after, detail in rows.values_list("pk", "booking", "after", "detail"):
+        if pk in ids and booking_id in last:
+            found[pk] = last[booking_id]
+        last[booking_id] = (after, str(detail.get("why") or ""))
     return found
 
 

@@ -19,6 +19,8 @@ _GATHERED = {
     "declined": _OF_A_FLEET,
     "changed_by_depot": _OF_A_FLEET,
     "swapped": _OF_A_FLEET,
+    "swapped_here": None,
+    "cancelled_here": None,
     "closure": _OF_A_FLEET,
     "cancelled_by_depot": _OF_A_FLEET,
     "power_limited": _OF_A_FLEET,

@@ -80,6 +80,8 @@ _TABLE = (
     _of_depot("cancelled_by_fleet"),
     _of_depot("at_risk_here"),
     _of_depot("kept_again_here"),
+    _of_depot("swapped_here"),
+    _of_depot("cancelled_here", mail=True),
     _of_depot("no_show_here"),
     _of_depot("overstay_here"),
     _of_depot("will_not_stop", mail=True),

@@ -27,10 +27,10 @@ class News:
     actor_name: str = ""
 
 
-def news_of(event: BookingEvent, booking: Booking, *, is_kept_again: bool = False) -> Iterator[News]:
+def news_of(event: BookingEvent, booking: Booking, *, heard: tuple[str, str] | None = None) -> Iterator[News]:
     """What people of its fleet and of its depot are to hear of this; networks that are partners hear by their protocol.
-    `is_kept_again`: they heard last that the slot is at risk, and the charger holds it now."""
-    for kind in KEPT_AGAIN if is_kept_again else _kinds(event, booking):
+    `heard` is what they know of how the slot is kept: the state and why."""
+    for kind in _kinds(event, booking, heard):
         side = KINDS[kind].side
         organisation = booking.fleet if side == FLEET else booking.depot.operator
         if organisation.is_partner or (side == DEPOT and booking.depot.is_mirror):
@@ -94,11 +94,11 @@ def _stop_of(booking: Booking) -> dict[str, Any]:
     return {"stops_at": stops_at, "is_for_next": booking.terms.overstay == Overstay.STOP_FOR_NEXT}
 
 
-def _kinds(event: BookingEvent, booking: Booking) -> Iterator[str]:
+def _kinds(event: BookingEvent, booking: Booking, heard: tuple[str, str] | None) -> Iterator[str]:
     if event.kind == "status":
         yield from _of_status(event, booking)
     elif event.kind == "enforcement":
-        yield from _OF_ENFORCEMENT.get(event.after, ())
+        yield from _of_enforcement(event, heard)
     elif event.kind == "changed":
         yield from _of_change(event)
     elif event.kind == "change_requested":
@@ -113,7 +113,8 @@ _OF_ENFORCEMENT: dict[str, tuple[str, ...]] = {
     Enforcement.AT_RISK: ("at_risk", "at_risk_here"),
     Enforcement.SOFT: ("soft",),
 }
-KEPT_AGAIN = ("kept_again", "kept_again_here")
+# Ways in which a slot is kept that people hear of, or that end what they heard.
+HEARD = [Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT]
 _OTHERS: dict[str, tuple[str, ...]] = {
     "change_accepted": ("change_granted",),
     "change_declined": ("change_declined",),
@@ -127,6 +128,15 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "power_limited": ("power_limited",),
     "power_limit_lifted": ("power_limit_lifted",),
 }
+
+
+def _of_enforcement(event: BookingEvent, heard: tuple[str, str] | None) -> tuple[str, ...]:
+    """What they know already is not told again; that a risk is over is told to whoever heard of it."""
+    if heard == (event.after, str(event.detail.get("why") or "")):
+        return ()
+    if event.after == Enforcement.ARMED:
+        return ("kept_again", "kept_again_here") if heard and heard[0] == Enforcement.AT_RISK else ()
+    return _OF_ENFORCEMENT.get(event.after, ())
 
 
 def _of_status(event: BookingEvent, booking: Booking) -> Iterator[str]:
@@ -154,7 +164,13 @@ _OF_STATUS: dict[str, tuple[str, ...]] = {
 
 
 def _of_cancellation(event: BookingEvent) -> Iterator[str]:
-    yield "cancelled_by_fleet" if event.detail.get("by") == Booking.Side.FLEET else "cancelled_by_depot"
+    """What Berth does in the depot's name, where that was not offered to its fleet before, is news for the depot as well."""
+    if event.detail.get("by") == Booking.Side.FLEET:
+        yield "cancelled_by_fleet"
+        return
+    yield "cancelled_by_depot"
+    if event.actor_kind == ActorKind.BERTH and not event.detail.get("offer"):
+        yield "cancelled_here"
 
 
 def _of_change(event: BookingEvent) -> Iterator[str]:
@@ -162,7 +178,9 @@ def _of_change(event: BookingEvent) -> Iterator[str]:
     if event.detail.get("offer"):
         yield from ("offer_accepted", "change_granted")
     elif event.detail.get("by") == Booking.Side.DEPOT:
-        yield "swapped" if event.actor_kind == ActorKind.BERTH else "changed_by_depot"
+        yield from (
+            ("swapped", "swapped_here") if event.actor_kind == ActorKind.BERTH else ("changed_by_depot",)
+        )
     elif event.actor_kind == ActorKind.MANAGER:
         yield "change_granted"
     elif event.actor == TELEMATICS:

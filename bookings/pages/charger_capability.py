@@ -135,6 +135,11 @@ def test_words(test: ReserveTest) -> str:
         return "It did not answer: nothing is known of its reservations by this."
     if test.answer != "accepted":
         return f"It did not take the reservation and said {test.answer.replace('_', ' ')}."
+    if test.was_forgotten:
+        return (
+            "It accepted the reservation, never showed the EVSE as reserved, and knew nothing of it when asked to give it back: "
+            "it keeps no slots."
+        )
     if test.shown_at is None:
         return "It accepted the reservation but never showed the EVSE as reserved; whether it keeps one a stranger would tell."
     if test.answer_to_cancel == "accepted":

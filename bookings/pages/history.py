@@ -19,6 +19,7 @@ from bookings.models import (
     enforcement_words,
 )
 from bookings.models.enforcement_words import words_of
+from bookings.pages.overstay_words import for_whom
 from bookings.pages.payment_words import payment_words
 from bookings.pages.power_words import power_sentence
 from bookings.rules import power_shortage, quotes
@@ -186,11 +187,17 @@ def _text(event: BookingEvent, booking: Booking) -> str:
     reason = str(
         detail.get("reason") or enforcement_words.ENFORCEMENT_WHY.get(why) or INTERRUPTED_WHY.get(why, why)
     )
-    parts.append(CancelReason.words(reason))
+    parts.append(_of_left_evse(event, reason) or CancelReason.words(reason))
     parts.append(str(detail.get("note") or ""))
     if detail.get("irregular"):
         parts.append("The partner skipped a step that its protocol has.")
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
+
+
+def _of_left_evse(event: BookingEvent, reason: str) -> str:
+    """Why it was moved: what was wrong with the EVSE it left."""
+    left = (event.detail.get("before") or {}).get("evse") if event.kind == "changed" else None
+    return f"{left}: {reason}" if left and event.detail.get("why") else ""
 
 
 def _seen(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
@@ -255,7 +262,7 @@ def _when_it_ends(detail: dict[str, Any], booking: Booking) -> str:
         for name in ("ends_at", "overstays_at", "stops_at")
     )
     words = f"At {ends}" + (f", by {late} at the latest" if late != ends else "")
-    return f"{words}. Charging is stopped from {stops} on" if stops else words
+    return f"{words}. Charging is stopped from {stops} on{for_whom(booking)}" if stops else words
 
 
 def _already_there(detail: dict[str, Any], booking: Booking) -> str:

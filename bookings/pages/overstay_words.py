@@ -15,6 +15,12 @@ def overstay_words(booking: Booking, *, now: datetime) -> str:
     return words_by_booking([booking], now=now).get(booking.pk, "")
 
 
+def for_whom(booking: Booking) -> str:
+    """What is added to "it is stopped"; empty where that is so whoever comes next."""
+    is_always = booking.terms.overstay == Overstay.STOP
+    return "" if is_always else " as soon as the next vehicle's slot is being prepared"
+
+
 def words_by_booking(bookings: Collection[Booking], *, now: datetime) -> dict[int, str]:
     """Of those that overstay, by id: since when, and what becomes of it. One query, none where nobody does."""
     late = [booking for booking in bookings if booking.overstays(now)]
@@ -40,11 +46,7 @@ def _what_follows(booking: Booking, in_vain_at: datetime | None, now: datetime) 
     patience = booking.terms.stop_after
     if patience is None:
         return "The depot does not have it stopped; somebody may be waiting for the bay."
-    whom = (
-        ""
-        if booking.terms.overstay == Overstay.STOP
-        else " as soon as the next vehicle's slot is being prepared"
-    )
+    whom = for_whom(booking)
     stops_at = booking.ends_at + patience
     if now >= stops_at:
         return f"The charger is told to stop it{whom}."

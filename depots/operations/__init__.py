@@ -1,6 +1,11 @@
 """What is asked of chargers and what they report, each one transaction. The gateway calls most of it."""
 
-from depots.operations.authorization import authorize, follow_authorize, record_owner_word
+from depots.operations.authorization import (
+    authorize,
+    follow_authorize,
+    judge_strangers,
+    record_owner_word,
+)
 from depots.operations.charger_state import (
     record_boot,
     record_capabilities,
@@ -77,6 +82,7 @@ __all__ = [
     "forget_old_history",
     "forget_old_messages",
     "forget_old_refusals",
+    "judge_strangers",
     "keep_messages",
     "look_through_again",
     "lose_sent_commands",

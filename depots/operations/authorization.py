@@ -15,7 +15,7 @@ from depots.operations.charger_state import QUEUED_AFTER, change_status_if_newer
 from depots.operations.commands import queue_command
 from depots.operations.measuring import measure, measure_refusal
 from depots.operations.transaction_reports import flag
-from depots.queries import armed_reservations
+from depots.queries import reservations_at
 from depots.signals import charging_ended, charging_started, token_presented
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 STOPS_BY_ITSELF_WITHIN = timedelta(seconds=10)
 # One that goes on for longer heeds neither its reservation nor us.
 STOPS_WHEN_TOLD_WITHIN = timedelta(minutes=1)
+# Of a stranger who stays for longer all is known.
+JUDGED_WITHIN = timedelta(minutes=3)
+AT_ONCE = 200
 
 
 def authorize(
@@ -140,16 +143,29 @@ def announce_lone_end(
 
 
 def judge_reservation(session: ChargingSession, now: datetime) -> None:
-    """Once a refused session has ended: a charger that had reserved the EVSE for somebody else and charged on all the
-    same keeps no reservations. One that stopped by our answer just leaves the check to us."""
+    """A refused session has ended, or goes on: a charger that had reserved the EVSE for somebody else and charged on all the
+    same keeps no reservations, whatever became of that one since. One that stopped by our answer just leaves the check to us."""
     charger, evse = session.charger, session.evse
-    if session.is_entitled or evse is None or session.ended_at is None:
+    if session.is_entitled or evse is None:
         return
-    lasted = session.ended_at - session.started_at
+    lasted = (session.ended_at or now) - session.started_at
     if lasted <= STOPS_BY_ITSELF_WITHIN or lasted > STOPS_WHEN_TOLD_WITHIN:
         measure_refusal(session, stops_by_itself=lasted <= STOPS_BY_ITSELF_WITHIN, now=now)
-    if session.ended_at - session.started_at < STOPS_WHEN_TOLD_WITHIN:
+    if lasted < STOPS_WHEN_TOLD_WITHIN:
         return
-    stood = [a for a in armed_reservations(charger, now=session.started_at) if a.evse_number == evse.number]
-    if any(a.since <= session.started_at for a in stood):
+    if any(a.evse_number == evse.number for a in reservations_at(charger, at=session.started_at)):
         measure(charger, "reservation", "lies", evidence=f"session {session.transaction}", now=now)
+
+
+def judge_strangers(*, now: datetime) -> int:
+    """Who was refused and still charges after a minute, at a charger that is heard: it is judged before they leave. How many
+    there were."""
+    running = ChargingSession.objects.filter(
+        is_entitled=False, ended_at__isnull=True, evse__isnull=False, started_at__lt=now - STOPS_WHEN_TOLD_WITHIN,
+        announced_at__range=(now - JUDGED_WITHIN, now - STOPS_WHEN_TOLD_WITHIN), charger__lease_until__gt=now,
+    )  # fmt: skip
+    found = list(running.select_related("charger", "evse").order_by("pk")[:AT_ONCE])
+    for session in found:
+        with transaction.atomic():
+            judge_reservation(session, now)
+    return len(found)

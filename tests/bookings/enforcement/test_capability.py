@@ -15,7 +15,7 @@ from depots import operations as depots
 from depots.models import Charger, ChargerCommand, Evse
 from tests.bookings.enforcement.charging_trucks import charging, stop
 from tests.bookings.enforcement.online_chargers import armed, book, commands, evse_online, online, start
-from tests.factories import MANAGER, at, slot
+from tests.factories import MANAGER, at, make_evse, slot
 
 words_of_test = test_words
 del test_words
@@ -164,3 +164,45 @@ def test_nobody_is_tried_out_where_a_booking_needs_the_evse_or_somebody_stands()
     online(away.charger, lease_until=at(8))
     with pytest.raises(ChargerOffline):
         tried(away)
+
+
+def test_a_charger_that_lets_a_stranger_charge_on_is_known_to_lie_though_its_booking_was_moved():
+    evse = evse_online()
+    beside, spare = make_evse(charger=evse.charger, status="available"), evse_online(evse.depot)
+    booking, other = armed(book(evse)), armed(book(beside, slot(10, 11)))
+    start(evse, "STRANGER", at(9, 55))
+    enforcement.watch_bays(now=at(9, 55))
+    enforcement.rescue(now=at(9, 56))
+    booking.refresh_from_db()
+    assert booking.evse == spare
+    settle("accepted", at(9, 56))
+
+    scheduler.run_tick(at(9, 56).replace(second=5))
+
+    assert measured(evse)["reservation"] == "lies"
+    # What was armed there before is guarded by the gate from then on.
+    other.refresh_from_db()
+    assert (other.enforcement, other.enforcement_why) == ("soft", "lies")
+
+
+def test_a_stranger_of_less_than_a_minute_and_one_without_a_reservation_there_prove_nothing():
+    evse = evse_online()
+    beside = make_evse(charger=evse.charger, status="available")
+    armed(book(evse))
+    start(beside, "STRANGER", at(9, 50))
+    start(evse, "STRANGER", at(9, 59))
+
+    scheduler.run_tick(at(9, 59).replace(second=50))
+
+    assert measured(evse)["reservation"] == "works"
+
+
+def test_a_test_that_is_accepted_never_shown_and_forgotten_finds_a_liar():
+    evse = evse_online()
+    test = tried(evse)
+    settle("accepted", at(9))
+    scheduler.run_tick(at(9).replace(second=26))
+    settle("rejected", at(9).replace(second=27))
+
+    assert outcome(test).endswith("knew nothing of it when asked to give it back: it keeps no slots.")
+    assert measured(evse)["reservation"] == "lies"

@@ -135,14 +135,19 @@ EVENTS = {
     "failed": ("status", BookingStatus.REQUESTED, BookingStatus.FAILED, {}),
     "granted": ("status", BookingStatus.REQUESTED, BookingStatus.CONFIRMED, {}),
     "cancelled_by_fleet": ("status", BookingStatus.CONFIRMED, BookingStatus.CANCELLED, {"by": "fleet"}),
-    "cancelled_by_depot": ("status", BookingStatus.CONFIRMED, BookingStatus.CANCELLED, {"by": "depot"}),
+    "cancelled_by_depot cancelled_here": (
+        "status",
+        BookingStatus.CONFIRMED,
+        BookingStatus.CANCELLED,
+        {"by": "depot"},
+    ),
     "no_show no_show_here": ("status", BookingStatus.CONFIRMED, BookingStatus.NO_SHOW, {}),
     "complete": ("status", BookingStatus.CHARGING, BookingStatus.COMPLETED, {}),
     "request_waits": ("status", "", BookingStatus.REQUESTED, {}),
     "": ("status", BookingStatus.HELD, BookingStatus.CANCELLED, {}),
     "at_risk at_risk_here": ("enforcement", Enforcement.DUE, Enforcement.AT_RISK, {"why": "offline"}),
     "soft": ("enforcement", Enforcement.DUE, Enforcement.SOFT, {}),
-    "swapped": ("changed", "", "", {"by": "depot"}),
+    "swapped swapped_here": ("changed", "", "", {"by": "depot"}),
     "changed_by_fleet": ("changed", "", "", {"by": "fleet"}),
     "change_waits": ("change_requested", "", "", {"by": "fleet"}),
     "change_granted": ("change_accepted", "", "", {}),
@@ -193,8 +198,10 @@ def test_who_heard_of_a_risk_hears_that_it_is_over(booking):
     assert held_after(booking) == []
     assert held_after(booking, RISK, DUE) == ["at_risk", "kept_again"]
     assert heard("manager@depot.example") == ["request_waits", "at_risk_here", "kept_again_here"]
+    # Asked again in between, with the same answer, it is not told again.
+    assert held_after(booking, RISK, DUE, RISK)[2:] == ["at_risk", "kept_again"]
     # Moved meanwhile it is told as that.
-    assert held_after(booking, RISK, ("changed", ""), DUE)[2:] == ["at_risk"]
+    assert held_after(booking, RISK, ("changed", ""), DUE)[4:] == ["at_risk"]
 
 
 def test_a_risk_that_is_over_before_its_mail_goes_out_is_not_mailed(booking, mailoutbox):
