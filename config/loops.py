@@ -15,7 +15,7 @@ import uvloop
 from django.db import connections
 from django.utils import timezone
 
-from config.housekeeping import keep_house_if_ours
+from config.housekeeping import clear_some, keep_house_if_ours
 
 logger = structlog.get_logger(__name__)
 
@@ -54,6 +54,7 @@ class Scheduler(Ticker):
     def __init__(self) -> None:
         super().__init__("scheduler")
         self._house_kept_on: date | None = None
+        self._is_clearing = False
 
     def tick(self, now: datetime) -> None:
         run_if_ours(now)
@@ -61,8 +62,11 @@ class Scheduler(Ticker):
 
     def _keep_house(self, now: datetime) -> None:
         if self._house_kept_on != now.date():
-            keep_house_if_ours(now)
+            self._is_clearing = keep_house_if_ours(now)
             self._house_kept_on = now.date()
+        if self._is_clearing:
+            # A piece a tick: however much there is, no charger is armed later.
+            self._is_clearing = clear_some(now)
 
 
 class Calendars(Ticker):
