@@ -3,18 +3,15 @@ itself."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-
-from django.db.models import Q
+from collections.abc import Sequence
 
 from bookings.api.authentication import Caller
 from bookings.api.booking_requests import Named, NewBooking, kept_tokens, request_for, token_called
-from bookings.api.problems import Invalid
-from bookings.errors import BookingError, OptionUnknown, TrailerUnknown, VehicleUnknown
-from bookings.models import BookingOption, Trailer, Vehicle
+from bookings.api.problems import Invalid, inside
+from bookings.errors import BookingError, TrailerUnknown, VehicleUnknown
+from bookings.models import Trailer, Vehicle
 from bookings.operations import ManyWish
-from bookings.search.bookable import bookable_options
+from bookings.search.named_options import find_options
 from depots.name_keys import name_key
 
 
@@ -23,11 +20,12 @@ def wishes_of(caller: Caller, rows: Sequence[NewBooking]) -> list[ManyWish | Boo
     reader, found, faults = _Reader(caller, rows), list[ManyWish | BookingError](), list[tuple[str, str]]()
     for number, row in enumerate(rows):
         try:
-            found.append(ManyWish([request_for(caller.organisation, row, reader.named(row))]))
+            with inside(f"bookings.{number}"):
+                found.append(ManyWish([request_for(caller.organisation, row, reader.named(row))]))
         except BookingError as refusal:
             found.append(refusal)
         except Invalid as fault:
-            faults += [(f"bookings.{number}.{field}", why) for field, why in fault.errors]
+            faults += fault.errors
     if faults:
         raise Invalid(faults)
     return found
@@ -38,7 +36,7 @@ class _Reader:
 
     def __init__(self, caller: Caller, rows: Sequence[NewBooking]) -> None:
         self._fleet = fleet = caller.organisation
-        self._options = _options(caller, {row.option.casefold() for row in rows})
+        self._options = find_options({row.option for row in rows}, fleet, now=caller.now)
         own = {"fleet": fleet, "is_retired": False}
         vehicles = Vehicle.objects.filter(**own, plate_key__in={row.vehicle for row in rows})
         self._vehicles = {vehicle.plate_key: vehicle for vehicle in vehicles}
@@ -50,7 +48,7 @@ class _Reader:
 
     def named(self, row: NewBooking) -> Named:
         """Raises OptionUnknown, VehicleUnknown, TrailerUnknown."""
-        option = self._option(row)
+        option = self._options.called(row.option, depot_code=row.depot)
         vehicle = self._vehicles.get(name_key(row.vehicle))
         if vehicle is None:
             raise VehicleUnknown(f"{self._fleet} has no vehicle {row.vehicle}.")
@@ -59,29 +57,3 @@ class _Reader:
             raise TrailerUnknown(f"{self._fleet} has no trailer {row.trailer}.")
         tokens = [token_called(uid, self._tokens) for uid in row.tokens] if row.tokens is not None else None
         return Named(option, vehicle, trailer, tokens)
-
-    def _option(self, row: NewBooking) -> BookingOption:
-        """Our own before a partner's. Raises OptionUnknown."""
-        there = [
-            option
-            for option in self._options.get(row.option.casefold(), ())
-            if row.depot is None or option.depot.code.casefold() == row.depot.casefold()
-        ]
-        if not there:
-            raise OptionUnknown(f"No booking option {row.option!r} is open to {self._fleet}.")
-        if len(there) > 1 and row.depot is None and there[0].is_mirror == there[1].is_mirror:
-            depots = ", ".join(option.depot.code for option in there)
-            raise OptionUnknown(f"{row.option!r} is offered at several depots: {depots}.")
-        return there[0]
-
-
-def _options(caller: Caller, codes: Iterable[str]) -> dict[str, list[BookingOption]]:
-    """By code, whatever its capitals; our own before partners'."""
-    called = Q()
-    for code in codes:
-        called |= Q(code__iexact=code)
-    found = defaultdict(list)
-    rows = bookable_options(caller.organisation, now=caller.now).filter(called)
-    for option in rows.order_by("is_mirror", "pk"):
-        found[option.code.casefold()].append(option)
-    return found

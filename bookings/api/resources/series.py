@@ -19,9 +19,9 @@ from bookings.api.booking_objects import booking_object, bookings_of
 from bookings.api.booking_requests import BookingChange, NewBooking, change_request, slot_request
 from bookings.api.fields import LARGEST_ID, Body, whole_number
 from bookings.api.preconditions import seen_version
-from bookings.api.problems import ApiResponse, Invalid, refused, told
+from bookings.api.problems import ApiResponse, Invalid, inside, refused, told
 from bookings.api.schemas import SeriesObject, SeriesPreview
-from bookings.errors import BookingError, Conflicts, RuleUnclear
+from bookings.errors import Conflicts, RuleUnclear
 from bookings.models import LIVE, Booking, BookingSeries
 from bookings.operations import OccurrenceOutcome, Scope, SeriesChange, SeriesRequest
 from bookings.operations.series_plan import version_of
@@ -133,13 +133,8 @@ def cancel(request: HttpRequest, series_id: str) -> HttpResponse:
 
 def _asked(caller: Caller, body: NewSeries) -> SeriesRequest:
     """Raises a BookingError or Invalid, whose fields stand below `first`."""
-    try:
+    with inside("first"):
         first = slot_request(caller, body.first)
-    except BookingError as refusal:
-        refusal.field = f"first.{refusal.field}" if refusal.field else ""
-        raise
-    except Invalid as fault:
-        raise Invalid([(f"first.{field}", why) for field, why in fault.errors]) from None
     return SeriesRequest(rrule=body.rrule, first=first, exceptions=frozenset(body.exceptions))
 
 
