@@ -16,13 +16,15 @@ from bookings.errors import (
     NothingToChange,
     PartnerSilent,
     PaymentAwaited,
+    SlotTaken,
     WrongStatus,
 )
 from bookings.models import Booking, BookingStatus, Vehicle, VehicleState
 from bookings.operations.late import delay_booking
 from bookings.rules import quotes
+from bookings.search import in_the_way
 from bookings.signals import vehicle_told
-from depots.periods import utc_text
+from depots.periods import Period, utc_text
 
 # An ETA so little after the start is none that is late, and what is moved begins on a whole number of these.
 TOLERANCE = timedelta(minutes=5)
@@ -120,6 +122,11 @@ def _delay(booking: Booking, eta: datetime) -> timedelta:
     return -(-(eta - booking.starts_at) // TOLERANCE) * TOLERANCE
 
 
+def _in_its_way(booking: Booking, eta: datetime) -> str:
+    late = _delay(booking, eta)
+    return in_the_way.sentence(booking, Period(booking.starts_at + late, booking.ends_at + late))
+
+
 def _tell(booking: Booking, eta: datetime, refusal: BookingError, now: datetime) -> None:
     """Once for about the same ETA."""
     with transaction.atomic():
@@ -128,5 +135,6 @@ def _tell(booking: Booking, eta: datetime, refusal: BookingError, now: datetime)
         if last is not None and abs(datetime.fromisoformat(last.detail["eta"]) - eta) < SAME:
             return
         if locked.status == BookingStatus.CONFIRMED:
-            detail = {"eta": utc_text(eta), "reason": str(refusal), "code": refusal.code}
+            reason = f"{refusal} {_in_its_way(locked, eta) if isinstance(refusal, SlotTaken) else ''}".strip()
+            detail = {"eta": utc_text(eta), "reason": reason, "code": refusal.code}
             lifecycle.record(locked, kind="eta_late", actor=TELEMATICS, at=now, detail=detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,13 +15,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import operations
-from bookings.errors import BookingError
+from bookings.errors import BookingError, SlotTaken
 from bookings.models import Booking
 from bookings.pages import access, day, wording
 from bookings.pages.forms.delay import USUAL, DelayForm
 from bookings.pages.forms.fields import ShownPriceField
 from bookings.pages.views.refusals import status_of
 from bookings.rules.content_version import seen_version
+from bookings.search.in_the_way import in_the_way
 from depots import pages
 from depots.periods import Period
 from depots.templatetags.berth import money
@@ -28,10 +30,12 @@ from depots.templatetags.berth import money
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a delay would come to, in words; `shown` goes back with the form."""
+    """What a delay would come to, in words; `shown` goes back with the form. `affected` is who is in its way, with the address of
+    a booking of its own fleet, else without."""
 
     words: str
     price: str = ""
+    affected: Sequence[tuple[str, str]] = ()
     is_refused: bool = False
     is_cut: bool = False
     shown: str = ""
@@ -90,7 +94,8 @@ def _outlook(request: HttpRequest, found: Booking, late: timedelta, now: datetim
     try:
         then = operations.foreseen_delay(found, late, actor=actor, now=now)
     except BookingError as refusal:
-        return Outlook(str(refusal), is_refused=True)
+        affected = _affected(found, late) if isinstance(refusal, SlotTaken) else ()
+        return Outlook(str(refusal), is_refused=True, affected=affected)
     is_cut = then.period.duration < found.period.duration
     words = wording.price_change(found.quote, then.quote)
     if not words and then.quote:
@@ -98,8 +103,17 @@ def _outlook(request: HttpRequest, found: Booking, late: timedelta, now: datetim
     minutes = str(int(late.total_seconds() // 60))
     return Outlook(
         f"{_times(then.period, found)} instead of {_times(found.period, found)}.",
-        words, is_cut=is_cut, shown=ShownPriceField.written(then.quote), shown_for=minutes,
+        words, _affected(found, late) if is_cut else (),
+        is_cut=is_cut, shown=ShownPriceField.written(then.quote), shown_for=minutes,
     )  # fmt: skip
+
+
+def _affected(found: Booking, late: timedelta) -> list[tuple[str, str]]:
+    wanted = Period(found.starts_at + late, found.ends_at + late)
+    return [
+        (one.words(found.depot.zone), one.own.get_absolute_url() if one.own is not None else "")
+        for one in in_the_way(found, wanted)
+    ]
 
 
 def _times(period: Period, booking: Booking) -> str:

@@ -74,6 +74,24 @@ def test_a_delay_says_what_it_comes_to_before_it_is_made(dispatcher: Client, boo
 
 
 @pytest.mark.usefixtures("after_the_deadline")
+@pytest.mark.parametrize("minutes", ["60", "other"], ids=["cut", "refused"])
+def test_who_is_in_the_way_is_named_as_far_as_a_fleet_may_know(
+    dispatcher: Client, booking: Booking, minutes: str
+) -> None:
+    other = Booking.objects.exclude(pk=booking.pk).get()
+    told = chosen(dispatcher, booking, minutes, "70")[0]
+    assert "another fleet, from 12:30" in told
+    assert not any(secret in told for secret in (other.plate, other.reference, other.fleet.name))
+
+    Booking.objects.filter(pk=other.pk).update(fleet=booking.fleet)
+
+    told = chosen(dispatcher, booking, minutes, "70")[0]
+    assert (
+        f'<a href="/bookings/{other.pk}/">{other.plate} ({other.reference}) of yours, from 12:30</a>' in told
+    )
+
+
+@pytest.mark.usefixtures("after_the_deadline")
 @pytest.mark.parametrize(
     ("minutes", "other", "status", "sentence"),
     [
