@@ -81,6 +81,12 @@ class TooManyBookings(BookingError):
     code = "too_many_bookings"
 
 
+class TooManyHolds(BookingError):
+    """The term `max_unused_holds`: of the slots that a customer holds at one depot so many a day may come to nothing."""
+
+    code = "too_many_holds"
+
+
 class OutsideGuestHours(BookingError):
     """Guests may have slots in other hours, or not as late: the agreement has ended by then."""
 

@@ -59,6 +59,7 @@ class TermsRow(FileRow):
     walk_in: Annotated[str, one_of(WalkIn.values)] | None = None
     max_promise_kw: Annotated[int, _within("max_promise_kw")] | None = None
     max_open_bookings: Annotated[int, _within("max_open_bookings")] | None = None
+    max_unused_holds: Annotated[int, _within("max_unused_holds")] | None = None
     hold_min: Annotated[int, _within("hold_min")] | None = None
     offer_min: Annotated[int, _within("offer_min")] | None = None
     late_cancel: bool | None = None

@@ -122,6 +122,7 @@ class TermsOverride(models.Model):
     walk_in = models.CharField(max_length=10, choices=WalkIn, null=True, blank=True)
     max_promise_kw = _within_limits("max_promise_kw")
     max_open_bookings = _within_limits("max_open_bookings")
+    max_unused_holds = _within_limits("max_unused_holds")
     hold_min = _within_limits("hold_min")
     offer_min = _within_limits("offer_min")
     late_cancel = models.BooleanField(null=True, blank=True)

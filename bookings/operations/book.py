@@ -38,6 +38,7 @@ from bookings.operations.booking_ground import (
 from bookings.operations.make_room import Newcomer, make_room
 from bookings.operations.places import (
     FreePlace,
+    ReachesFurther,
     candidates,
     check_unclaimed,
     free_places,
@@ -45,7 +46,7 @@ from bookings.operations.places import (
     sweep_holds,
     under_locks,
 )
-from bookings.operations.quotas_under_lock import allotted, check_open_bookings
+from bookings.operations.quotas_under_lock import allotted, check_open_bookings, check_unused_holds
 from bookings.operations.slot_request import SlotRequest
 from bookings.payments import booking_payments
 from bookings.rules import configuration, guest_hours, periods, quotes
@@ -78,12 +79,27 @@ def request_booking(
     return _with_places(request, now, lambda ground: _book(request, ground, actor=actor, now=now), draft)
 
 
-def hold_slot(request: SlotRequest, *, until: datetime | None = None, actor: Actor, now: datetime) -> Booking:
-    """Keep a slot while its dispatcher reads the terms and confirms: for the term `hold_min`, or `until` then. Raises a
-    BookingError."""
+def hold_slot(
+    request: SlotRequest,
+    *,
+    until: datetime | None = None,
+    is_counted: bool = True,
+    actor: Actor,
+    now: datetime,
+) -> Booking:
+    """Keep a slot while its dispatcher reads the terms and confirms: for the term `hold_min`, or `until` then. Whoever asks for
+    one that its fleet has not asked to hold does not have it counted (`check_unused_holds`). Raises a BookingError."""
     if request.option.is_mirror:
         raise NotOpenToYou("A partner's slot cannot be held, only requested.")
-    return _with_places(request, now, lambda ground: _hold(request, ground, until, actor=actor, now=now))
+
+    def hold(ground: BookingGround) -> Booking:
+        if is_counted and ground.terms.max_unused_holds is not None:
+            if not ground.locked.depot:
+                raise ReachesFurther(depot=True)
+            check_unused_holds(request.fleet, request.option.depot_id, ground.terms, adding=1, now=now)
+        return _hold(request, ground, until, actor=actor, now=now)
+
+    return _with_places(request, now, hold)
 
 
 def check_request(request: SlotRequest, *, now: datetime) -> None:

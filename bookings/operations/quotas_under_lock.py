@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bookings.core.standing import Taken
-from bookings.errors import TooManyBookings
+from bookings.errors import TooManyBookings, TooManyHolds
 from bookings.models import LIVE, Booking, BookingStatus, Occupancy
 from bookings.rules import quotas
 from bookings.rules.configuration import Configuration
@@ -15,6 +15,10 @@ from bookings.rules.quotas import Allotted, CountedPlace, Held
 from bookings.rules.terms import Terms
 from depots.models import Organisation
 from depots.periods import Period
+
+# So long a hold that came to nothing counts. Confirmed, it is no hold any more, whatever becomes of it.
+HOLDS_COUNTED_FOR = timedelta(days=1)
+_NOT_TAKEN = (BookingStatus.HELD, BookingStatus.EXPIRED, BookingStatus.CANCELLED)
 
 
 def allotted(
@@ -67,6 +71,22 @@ def check_open_bookings(fleet: Organisation, depot_id: int, terms: Terms, *, now
     # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
     if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
         raise TooManyBookings(f"{fleet} may have {most} open bookings at this depot, and has them.")
+
+
+def check_unused_holds(
+    fleet: Organisation, depot_id: int, terms: Terms, *, adding: int = 0, now: datetime
+) -> None:
+    """Of what it holds there now (and `adding`), and what came to nothing within a day. What the waiting list held for it, or its
+    depot took away, does not count. Raises TooManyHolds, behind the depot's lock."""
+    most = terms.max_unused_holds
+    if most is None:
+        return
+    kept = Booking.objects.filter(fleet=fleet, depot=depot_id, held_until__isnull=False, waited=None)
+    kept = kept.filter(updated_at__gt=now - HOLDS_COUNTED_FOR, status__in=_NOT_TAKEN)
+    if kept.exclude(cancelled_by=Booking.Side.DEPOT).count() + adding > most:
+        raise TooManyHolds(
+            f"Of the slots that {fleet} holds at this depot, {most} a day may come to nothing. Book it at once instead."
+        )
 
 
 def fleets_of(taken: Iterable[Taken]) -> Mapping[int, int]:

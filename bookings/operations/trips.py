@@ -18,7 +18,14 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from bookings.actors import SCHEDULER, Actor
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_together
-from bookings.errors import BookingError, ChangedMeanwhile, Conflicts, VehicleElsewhere, WrongStatus
+from bookings.errors import (
+    BookingError,
+    ChangedMeanwhile,
+    Conflicts,
+    TooManyHolds,
+    VehicleElsewhere,
+    WrongStatus,
+)
 from bookings.models import LIVE, Booking, BookingStatus, CancelReason, Trip
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.cancel import cancel_booking
@@ -26,6 +33,7 @@ from bookings.operations.confirm import confirm_hold
 from bookings.operations.lock_together import lock_places
 from bookings.operations.many_wishes import ManyOutcome
 from bookings.operations.places import nearest_later
+from bookings.operations.quotas_under_lock import check_unused_holds
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import content_version, permissions
 from bookings.rules.permissions import CANCELLABLE
@@ -54,9 +62,11 @@ def book_trip(requests: Sequence[SlotRequest], *, actor: Actor, now: datetime) -
         lock_places(requests, now=now)
         outcomes = _outcomes(requests, actor, now)
         made = [outcome.booking for outcome in outcomes if outcome.booking is not None]
-        if len(made) < len(outcomes):
-            raise Conflicts(outcomes)
         waiting = [stop for stop in made if stop.status == BookingStatus.REQUESTED]
+        if waiting:
+            outcomes = [_counted(outcome, now) for outcome in outcomes]
+        if any(outcome.refusal for outcome in outcomes):
+            raise Conflicts(outcomes)
         trip = Trip(fleet=requests[0].fleet, asked_at=now, **actor.columns("asked_by"))
         if waiting:
             trip.status, trip.answers_until = Trip.Status.ASKING, _answers_until(made, waiting, now)
@@ -141,12 +151,24 @@ def _kept(request: SlotRequest, actor: Actor, now: datetime) -> ManyOutcome:
         with transaction.atomic():
             if request.option.is_mirror:
                 return ManyOutcome(request_booking(request, actor=actor, now=now))
-            held = hold_slot(request, actor=actor, now=now)
+            held = hold_slot(request, is_counted=False, actor=actor, now=now)
             if held.terms_json["approval"] or held.pays_before:
                 return ManyOutcome(confirm_hold(booking_id=held.pk, actor=actor, now=now))
             return ManyOutcome(held)
     except BookingError as refusal:
         return ManyOutcome(refusal=refusal)
+
+
+def _counted(outcome: ManyOutcome, now: datetime) -> ManyOutcome:
+    """A stop that is to stay held is a hold like any other; one that is confirmed at once is none."""
+    stop = outcome.booking
+    if stop is None or stop.status != BookingStatus.HELD:
+        return outcome
+    try:
+        check_unused_holds(stop.fleet, stop.depot_id, stop.terms, now=now)
+    except TooManyHolds as refusal:
+        return ManyOutcome(refusal=refusal)
+    return outcome
 
 
 def _without_overlaps(outcomes: Sequence[ManyOutcome]) -> list[ManyOutcome]:

@@ -259,7 +259,7 @@ def _offer(entry: WaitlistEntry, now: datetime) -> bool:
         entry.offered_starts_at, entry.offered_ends_at = found.starts_at, found.ends_at
     else:
         with transaction.atomic():
-            entry.held = hold_slot(wanted_of(entry), until=until, actor=SCHEDULER, now=now)
+            entry.held = hold_slot(wanted_of(entry), until=until, is_counted=False, actor=SCHEDULER, now=now)
     entry.status, entry.offered_until = Status.OFFERED, until
     entry.save(update_fields=["status", "held", "offered_until", "offered_starts_at", "offered_ends_at"])
     waitlist_offered.send(sender=WaitlistEntry, entry=entry, at=now)

@@ -42,6 +42,7 @@ LIMITS: dict[str, Bounds] = {
     "horizon_days": Bounds(1, 366),
     "max_promise_kw": Bounds(1, 100_000),
     "max_open_bookings": Bounds(1, 1_000_000),
+    "max_unused_holds": Bounds(1, 10_000),
     "hold_min": Bounds(1, _DAY),
     "offer_min": Bounds(1, _DAY),
     "end_warning_min": Bounds(0, _DAY),
@@ -99,6 +100,7 @@ class Terms:
     walk_in: str = WalkIn.AGREED.value
     max_promise_kw: int | None = None
     max_open_bookings: int | None = None
+    max_unused_holds: int | None = None
     hold_min: int = 10
     offer_min: int = 15
     late_cancel: bool = False

@@ -32,6 +32,7 @@ from tests.factories import (
     make_rule,
     make_vehicle,
     option_of,
+    place_hold,
     slot,
 )
 from tests.races.processes import all_at_once, at_once, rendezvous
@@ -141,6 +142,24 @@ def test_the_depot_lock_keeps_a_customer_within_its_open_bookings(monkeypatch, g
     answers = Counter(all_at_once(works))
 
     assert answers == ({"done": 1, "too_many_bookings": 1} if guarded else {"done": 2})
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_the_depot_lock_keeps_a_customer_within_its_unused_holds(monkeypatch, guarded):
+    depot, truck = make_depot(terms={"max_unused_holds": 1}), make_vehicle()
+    places = [option_of(make_evse(depot)) for _ in range(2)]
+
+    def holder(option):
+        asked = {"fleet": truck.fleet, "option": option, "vehicle": truck, "period": slot(10, 11)}
+        return lambda: attempt(lambda: place_hold(**asked, actor=DISPATCHER, now=NOW))
+
+    if not guarded:
+        without_locks(monkeypatch, "lock_depot")
+        meeting_before(monkeypatch, lifecycle, "insert_with")
+
+    answers = Counter(all_at_once([holder(option) for option in places]))
+
+    assert answers == ({"done": 1, "too_many_holds": 1} if guarded else {"done": 2})
 
 
 @pytest.mark.parametrize("guarded", [True, False])

@@ -41,6 +41,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "late_cancel": "Cancelling later, at the tariff's fee",
         "overlapping_tokens": "Vehicles may be booked in two places",
         "max_open_bookings": "Open bookings of a customer",
+        "max_unused_holds": "Slots a customer holds for nothing, a day",
         "max_promise_kw": "Power promised to one booking, kW",
         "power_order": "Promises kept first where power is short",
     },
