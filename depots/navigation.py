@@ -223,9 +223,10 @@ class Nav:
 
 def memberships_of(user: User) -> list[Membership]:
     """With their organisations, in order of their names. Read once a request: the rows stay with the user object."""
-    rows = Membership.objects.select_related("organisation").order_by("organisation__name", "pk")
-    rows = rows.annotate(**READ_ALONG)
-    prefetch_related_objects([user], Prefetch("memberships", rows))
+    # A page asks ten times, and Django takes longer to word this query than to find that it has been answered.
+    if "memberships" not in getattr(user, "_prefetched_objects_cache", ()):
+        rows = Membership.objects.select_related("organisation").order_by("organisation__name", "pk")
+        prefetch_related_objects([user], Prefetch("memberships", rows.annotate(**READ_ALONG)))
     return list(user.memberships.all())
 
 
