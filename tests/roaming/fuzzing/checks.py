@@ -70,20 +70,25 @@ class Checked:
 
 def state_of_database() -> dict[str, str]:
     """By table a digest of all its rows, but for those that are written of messages."""
+    return digests_of(_tables())
+
+
+def digests_of(tables: tuple[str, ...]) -> dict[str, str]:
+    """By table a digest of all its rows, in one statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_statement())
+        cursor.execute(_statement(tables))
         (digests,) = cursor.fetchone()
-    return dict(zip(_tables(), digests, strict=True))
+    return dict(zip(tables, digests, strict=True))
 
 
 @cache
-def _statement() -> str:
+def _statement(tables: tuple[str, ...]) -> str:
     digest = "(SELECT md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM \"{}\" t)"
-    return f"SELECT ARRAY[{', '.join(map(digest.format, _tables()))}]"
+    return f"SELECT ARRAY[{', '.join(map(digest.format, tables))}]"
 
 
 @cache
-def _tables() -> list[str]:
+def _tables() -> tuple[str, ...]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-        return [name for (name,) in cursor.fetchall() if name not in OF_MESSAGES]
+        return tuple(name for (name,) in cursor.fetchall() if name not in OF_MESSAGES)
