@@ -5,6 +5,8 @@ SHELL := /bin/sh
 RUN := .venv/bin/python
 ARGS ?=
 ONLY ?=
+# Processes of a test run, one more than there are cores: a test often waits, for a socket or for another process.
+TESTERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 5 ? cores + 1 : 6)))
 
 # Where Python is told to keep no bytecode, each of the many processes would compile all of Berth anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,10 +43,10 @@ demo: install
 # Checks first, which end with nothing when all is well; the database that tests begin with is made on the other core.
 test: browser
 	@$(MAKE) --no-print-directory -j 2 check migrated
-	@$(RUN) -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
+	@$(RUN) -m pytest -n $(TESTERS) --dist worksteal -m 'not long' $(ARGS)
 
 test-long: install-dev install-outside browser
-	@$(RUN) -m pytest -n 2 --dist worksteal -m long $(ARGS)
+	@$(RUN) -m pytest -n $(TESTERS) --dist worksteal -m long $(ARGS)
 
 # One that is named by CHROMIUM or installed, else one that comes as a package.
 browser: install-dev
