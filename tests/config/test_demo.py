@@ -71,6 +71,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     shutil.rmtree(server.home, ignore_errors=True)
 
 
+@pytest.mark.long
 def test_the_demo_says_where_to_look_revives_what_is_killed_and_takes_everything_with_it(demo: Demo) -> None:
     printed = demo.ready()
     assert f"Berth is ready: {demo.url}/" in printed

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.db.models import F
 
@@ -47,6 +48,7 @@ from config import demo_data
 from config.demo_data import billed_months, diary
 from config.demo_data.demo_depots import SIMULATED
 from config.demo_data.replay import LONG_OVER
+from config.management.commands.demo import _refuse_another_key
 from depots.models import Charger, ChargingSession, Depot, Evse, MeterReading, Organisation, User
 from depots.periods import Period
 from depots.secrets import charger_password_matches
@@ -487,6 +489,14 @@ def test_a_second_call_changes_nothing(demo, folder):
         (folder / "chargers.json").read_text(),
         (folder / "invitation.json").read_text(),
     ) == before
+
+
+def test_a_demo_whose_data_were_made_under_another_key_is_refused(demo, settings):
+    _refuse_another_key()
+
+    settings.BERTH_STORAGE_KEYS = ["another"]
+    with pytest.raises(CommandError, match="another key"):
+        _refuse_another_key()
 
 
 def test_what_somebody_changed_in_the_demo_stays_changed(demo):

@@ -45,21 +45,20 @@ from tests.races.processes import at_once
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.races]
 
 PROCESSES = 16
-STEPS = 40
 GRID_W = 900_000
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_the_truths_hold_whatever_happens_at_once(seed):
+@pytest.mark.parametrize(("seed", "steps"), [(1, 15)])
+def test_the_truths_hold_whatever_happens_at_once(seed: int, steps: int):
     _yard()
 
-    reports = at_once(lambda number: _Life(seed * 1000 + number).run(STEPS), PROCESSES)
+    reports = at_once(lambda number: _Life(seed * 1000 + number).run(steps), PROCESSES)
 
     assert not (failures := [report for report in reports if isinstance(report, str)]), "\n".join(failures)
     done: Counter[str] = sum(reports, Counter())
-    assert done["book: done"] > 20, done
-    assert done["change: done"] > 3, done
-    assert done["cancel: done"] > 3, done
+    assert done["book: done"] > steps / 2, done
+    assert done["change: done"] > steps / 14, done
+    assert done["cancel: done"] > steps / 14, done
     _check_places()
     _check_power()
     _check_claims()
@@ -69,8 +68,8 @@ def test_the_truths_hold_whatever_happens_at_once(seed):
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2, *range(10, 30)])
-def test_the_truths_hold_over_many_seeds(seed):
-    test_the_truths_hold_whatever_happens_at_once(seed)
+def test_the_truths_hold_over_many_seeds(seed: int):
+    test_the_truths_hold_whatever_happens_at_once(seed, 40)
 
 
 class _Life:

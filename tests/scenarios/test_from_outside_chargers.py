@@ -19,7 +19,6 @@ Book = Callable[..., dict[str, Any]]
 ChargerOf = Callable[[str], Charger]
 
 VERSIONS = ("1.6", "2.0.1", "2.1")
-every_version = pytest.mark.parametrize("version", VERSIONS)
 
 
 def mainly(one: str) -> pytest.MarkDecorator:
@@ -29,7 +28,7 @@ def mainly(one: str) -> pytest.MarkDecorator:
     )
 
 
-@every_version
+@mainly("2.0.1")
 def test_a_booking_locks_the_plug_and_its_truck_charges(
     berth: Berth, charger_of: ChargerOf, book: Book, version: str
 ) -> None:
@@ -58,7 +57,7 @@ def test_a_booking_locks_the_plug_and_its_truck_charges(
     ]
 
 
-@every_version
+@mainly("1.6")
 def test_a_cancel_reaches_the_charger_and_the_plug_is_anybodys(
     berth: Berth, charger_of: ChargerOf, book: Book, version: str
 ) -> None:

@@ -21,7 +21,10 @@ later = pytest.mark.long
 
 @pytest.mark.parametrize(
     "program",
-    ["ocpp_gateway", "postgres", pytest.param("worker", marks=later), pytest.param("serve", marks=later)],
+    [
+        "postgres",
+        *(pytest.param(program, marks=later) for program in ("ocpp_gateway", "worker", "serve")),
+    ],
 )
 def test_a_slot_is_kept_over_crashes_before_and_while_its_truck_charges(
     mortal: Berth, charger_of: Callable[[str], Charger], book: Book, program: str
@@ -53,7 +56,7 @@ def test_a_slot_is_kept_over_crashes_before_and_while_its_truck_charges(
 
 @pytest.mark.parametrize(
     "program",
-    ["worker", "postgres", pytest.param("serve", marks=later), pytest.param("ocpp_gateway", marks=later)],
+    ["worker", *(pytest.param(program, marks=later) for program in ("postgres", "serve", "ocpp_gateway"))],
 )
 def test_a_partner_holds_the_truth_whatever_is_killed(
     mortal: Berth, network: Callable[..., Network], program: str
@@ -77,7 +80,7 @@ def test_a_partner_holds_the_truth_whatever_is_killed(
     assert retaken["reservation_status"] == "RESERVED", "the place is free again"
 
 
-@pytest.mark.parametrize("number", [24, pytest.param(1000, marks=later)])
+@pytest.mark.parametrize("number", [12, pytest.param(1000, marks=later)])
 def test_of_many_requests_while_web_and_worker_are_killed_every_accepted_one_stands(
     mortal: Berth, network: Callable[..., Network], number: int
 ) -> None:

@@ -140,7 +140,8 @@ def test_the_depot_decides_and_the_partner_hears_it(berth: Berth, network: Netwo
     assert held["canceled"] == {"cancellation_reason": "BROKEN_CHARGER", "who_canceled": "CPO"}
 
 
-@pytest.mark.parametrize("trouble", ["absent", pytest.param("failing", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("trouble", ["absent", "failing"])
 def test_a_partner_that_was_away_catches_up(berth: Berth, network: NetworkOf, trouble: str) -> None:
     partner = registered(berth, network("EMSP"))
     place = offers(partner)["VEN-11-2"]

@@ -227,7 +227,7 @@ def run_fuzz(bed: Bed, seconds: float) -> None:
     told = bed.loop.run(fuzz_all(rows, bed, beside, seed, seconds), timeout_s=seconds + 120)
 
     print(told)
-    assert told["sent"] > 500
+    assert told["sent"] > 20 * min(seconds, 20)
     assert not told["faults"]
     assert told["busiest_s"] < 5, "others were kept waiting"
     assert told["slowest_s"] < 30, "others were kept waiting, even by a machine that does other things"
@@ -252,8 +252,8 @@ def _row(bed: Bed) -> Charger:
     return row
 
 
-def test_twenty_seconds_of_frames_nobody_would_send(bed: Bed):
-    run_fuzz(bed, 20)
+def test_some_seconds_of_frames_nobody_would_send(bed: Bed):
+    run_fuzz(bed, 6)
 
 
 @pytest.mark.long

@@ -26,7 +26,7 @@ from tests.scenarios.outside.reservations import online, released, reserved
 from tests.scenarios.outside.waiting import eventually
 from tests.serving import on_test_database
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 # What one Berth keeps of what the other told, and what it is called in the specification.
 KINDS = {

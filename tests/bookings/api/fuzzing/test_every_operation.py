@@ -193,7 +193,7 @@ def _try_some(checked: Checked, strategy: Any, name: str) -> None:
 
 
 def test_whatever_is_sent_is_answered_as_documented_and_no_refusal_changes_anything(site: Site) -> None:
-    told = fuzz(site, float(os.environ.get("BERTH_FUZZ_S", "10")))
+    told = fuzz(site, float(os.environ.get("BERTH_FUZZ_S", "3")))
 
     print(told)
     assert told[422, "invalid"]
