@@ -9,7 +9,7 @@ from itertools import groupby
 from bookings.actors import ENFORCEMENT
 from bookings.core import lifecycle
 from bookings.core.locking import lock_free_bookings
-from bookings.enforcement.reservation_answers import renew_at
+from bookings.enforcement.reservation_answers import BUSY, renew_at
 from bookings.enforcement.state import is_wanted
 from bookings.models import Booking, Enforcement
 from depots import round_trips
@@ -46,7 +46,8 @@ def _only_waits(booking: Booking, command: ChargerCommand) -> bool:
         and evse.charger_id == command.charger_id
         and evse.number == command.payload.get("evse")
     )
-    return is_its_evse and is_wanted(booking) and booking.enforcement in WAITING
+    is_busy = evse is not None and evse.status in BUSY
+    return is_its_evse and not is_busy and is_wanted(booking) and booking.enforcement in WAITING
 
 
 def _arm(taken: Mapping[Booking, ChargerCommand], now: datetime) -> None:

@@ -11,10 +11,12 @@ from bookings.enforcement.occupants import is_bay_taken
 from bookings.enforcement.rescue import swap
 from bookings.enforcement.state import AT_CHARGER, RETRY, is_wanted, set_state
 from bookings.models import Booking, Enforcement
-from depots.models import ChargerCommand
+from depots.models import ChargerCommand, Evse
 
 SOFT_ANSWERS = {"rejected", "not_supported"}
 BROKEN_ANSWERS = {"faulted", "unavailable"}
+# Somebody may charge there.
+BUSY = {Evse.Status.OCCUPIED, Evse.Status.CHARGING}
 # A claim that a charger caps is renewed so long before its end.
 RENEW_BEFORE = timedelta(seconds=30)
 
@@ -63,7 +65,16 @@ def _take(
         # It stands there and has to be taken back in the end, even where the door is ours to watch. The refusal of an
         # older command may have said otherwise.
         booking.armed_evse = booking.evse
-        if is_kept:
+        if _is_used_by_another(booking):
+            set_state(
+                booking,
+                Enforcement.AT_RISK,
+                why="occupied",
+                retry_at=now + RETRY,
+                now=now,
+                fields=("armed_evse",),
+            )
+        elif is_kept:
             set_state(booking, Enforcement.ARMED, retry_at=renew_at, now=now, fields=("armed_evse",))
         else:
             guard(booking, "lies", now=now)
@@ -78,6 +89,11 @@ def _take(
         set_state(booking, Enforcement.AT_RISK, why=why, retry_at=now + RETRY, now=now)
         if answer == "faulted":
             swap(booking, now=now)
+
+
+def _is_used_by_another(booking: Booking) -> bool:
+    """Some chargers accept a reservation where somebody charges."""
+    return booking.evse is not None and booking.evse.status in BUSY and is_bay_taken(booking)
 
 
 def _take_back(booking: Booking, command: ChargerCommand, now: datetime) -> None:

@@ -82,6 +82,8 @@ def _told_by(event: BookingEvent) -> dict[str, Any]:
     elif isinstance(before, dict) and isinstance(after, dict):
         found["changed"] = sorted(name for name in after if after[name] != before.get(name))
         found["before"] = {name: before[name] for name in ("period", "evse") if before.get(name)}
+    if event.kind == "power_limited" and "expected_w" in detail:
+        found["power"] = {name: detail[name] for name in ("period", "limit_w", "expected_w", "promised_w")}
     return found
 
 

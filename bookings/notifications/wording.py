@@ -110,13 +110,12 @@ def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
     before = params.get("before")
     if isinstance(before, dict) and (was := _before(before, params, language)):
         yield words.PHRASES["before"].format(before=was)
+    if power := params.get("power"):
+        yield words.PHRASES["power"].format_map(_power(power, params, language))
     if params.get("limit_kw") is not None:
         kw = format_decimal(params["limit_kw"], locale=_LOCALES[language])
         yield words.PHRASES["limit"].format(kw=kw)
-    if reason := str(params.get("reason") or params.get("note") or ""):
-        told = words.REASONS.get(reason, reason if reason != "NO_CANCELED" else "")
-        if told:
-            yield words.PHRASES["reason"].format(reason=_one_line(told).rstrip("."))
+    yield from _reasons(params, words)
     if why := str(params.get("why") or ""):
         yield from _why(kind, why, words)
     if waived := params.get("waived"):
@@ -134,6 +133,26 @@ def _counted(params: Mapping[str, Any], words: ModuleType) -> Iterator[str]:
         yield words.PHRASES["others"].format(others=params["others"])
     if params.get("again") or params.get("lost"):
         yield words.PHRASES["again"].format(again=params["again"], lost=params["lost"])
+
+
+def _reasons(params: Mapping[str, Any], words: ModuleType) -> Iterator[str]:
+    """A reason by its code or in somebody's words, and what they have added to it."""
+    said = [str(params[name]) for name in ("reason", "note") if params.get(name)]
+    told = [_one_line(words.REASONS.get(one, one)).rstrip(".") for one in said if one != "NO_CANCELED"]
+    if told:
+        yield words.PHRASES["reason"].format(reason=told[0])
+        yield from (f"{note}." for note in told[1:])
+
+
+def _power(power: Mapping[str, Any], params: Mapping[str, Any], language: str) -> dict[str, str]:
+    """How much there is of what was promised, and how long."""
+    zone, locale = str(params.get("zone") or _UTC), _LOCALES[language]
+    start, end = (_time(_local(power["period"][edge], zone), locale) for edge in ("start", "end"))
+    kw = {
+        name: format_decimal(power[f"{name}_w"] / 1000, locale=locale)
+        for name in ("limit", "expected", "promised")
+    }
+    return {"start": start, "end": end} | {name: f"{value} kW" for name, value in kw.items()}
 
 
 def _why(kind: str, code: str, words: ModuleType) -> Iterator[str]:

@@ -36,8 +36,7 @@ def watts_for(
     wish_w = change.power_w if change.power_w is not None else booking.wished_power_w
     most_w = booking.terms.max_promise_w
     if change.is_rescue:
-        wanted_w = booking.promised_power_w if change.rescued_w is None else change.rescued_w
-        return _as_much_as_there_is(supply, booking, target, span, change, wanted_w)
+        return _rescued(supply, booking, target, span, change)
     if by == Booking.Side.DEPOT:
         return _asked_of_manager(supply, booking, target, span, change)
     already = _already(booking, change, target)
@@ -54,6 +53,20 @@ def watts_left(booking: Booking, there: Evse, span: Period, *, now: datetime) ->
     """What a booking still is promised at an EVSE its vehicle has taken by itself, asked or not."""
     supply = Supply.at({there.depot_id}, span, without=booking.pk, now=now)
     return min(booking.promised_power_w, supply.lowest(there, span).most_w)
+
+
+def _rescued(
+    supply: Supply | Allotted, booking: Booking, target: Evse | Bay, span: Period, change: PlannedChange
+) -> int:
+    """Where a limit was lowered below what is promised already, its promise goes with it to what the same limits feed: the
+    depot has promised no more by that. Raises PowerUnavailable elsewhere."""
+    wanted_w = booking.promised_power_w if change.rescued_w is None else change.rescued_w
+    try:
+        return _as_much_as_there_is(supply, booking, target, span, change, wanted_w)
+    except PowerUnavailable:
+        if booking.evse is None or not supply.is_fed_with(target, booking.evse):
+            raise
+        return min(wanted_w, booking.promised_power_w, target.max_power_w)
 
 
 def _asked_of_manager(

@@ -43,7 +43,10 @@ def power_sentence(detail: dict[str, Any], booking: Booking) -> str:
         return f"The limit of {lifted} ended at {_clock(detail['lifted_at'], booking)}; the promised {promised} stand"
     if "given_w" in detail:
         since = f", since {_clock(detail['since'], booking)}" if detail.get("since") else ""
-        return f"{kilowatts(detail['given_w'])} of the promised {promised}{since}"
+        given_w = detail["given_w"]
+        if given_w > detail["promised_w"]:
+            return f"{kilowatts(given_w)}; promised are {promised}{since}"
+        return f"{kilowatts(given_w)} of the promised {promised}{since}"
     return ""
 
 

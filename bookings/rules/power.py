@@ -86,6 +86,10 @@ class Supply:
     def is_limited(self, evse: Evse | Bay) -> bool:
         return evse.pk in self._profiles
 
+    def is_fed_with(self, evse: Evse | Bay, other: Evse | Bay) -> bool:
+        """Whether no limit feeds it that does not feed the other as well."""
+        return all(profile.limit.feeds.get(other.pk) for profile in self._profiles.get(evse.pk, []))
+
     def lowest(self, evse: Evse | Bay, span: Period) -> Power:
         """What the EVSE, free then, can be promised all through the span."""
         found = Power(evse.max_power_w, evse.max_power_w)

@@ -83,6 +83,9 @@ class Allotted:
     def is_limited(self, evse: Evse | Bay) -> bool:
         return self._supply.is_limited(evse) or any(True for _ in self._of(evse))
 
+    def is_fed_with(self, evse: Evse | Bay, other: Evse | Bay) -> bool:
+        return self._supply.is_fed_with(evse, other)
+
     def lowest(self, evse: Evse | Bay, span: Period) -> Power:
         power = self._supply.lowest(evse, span)
         for cap in self._of(evse):

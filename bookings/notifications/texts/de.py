@@ -177,6 +177,7 @@ PHRASES = {
     "see": "Siehe {url}",
     "why": "Sie bekommen dies wegen Ihrer Rolle in Berth. Wählen Sie, was Sie hören: {url}",
     "calendar": "Die angehängte Datei trägt es in Ihren Kalender ein.",
+    "power": "Von {start} bis {end} hat das Depot {limit}: etwa {expected} von den zugesagten {promised}.",
     "no_fee": "Es kostet nichts: die Ladesäule war schuld.",
     "no_fee_no_power": "Es kostet nichts: es gab weniger Leistung als zugesagt.",
     "stops": "Ab {stops} bekommt die Ladesäule den Auftrag, das Laden zu beenden.",

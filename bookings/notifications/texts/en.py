@@ -141,6 +141,7 @@ PHRASES = {
     "see": "See {url}",
     "why": "You get this because of your role in Berth. Choose what you are told: {url}",
     "calendar": "The attached file puts it into your calendar.",
+    "power": "From {start} to {end} the depot has {limit}: about {expected} of the promised {promised}.",
     "no_fee": "No fee: the charger was at fault.",
     "no_fee_no_power": "No fee: there was less power than promised.",
     "stops": "The charger is told to stop charging from {stops} on.",

@@ -12,7 +12,7 @@ from bookings import enforcement
 from bookings.models import Booking
 from depots import operations as depots
 from depots.models import Charger, ChargerCommand
-from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online
+from tests.bookings.enforcement.online_chargers import TERMS, book, evse_online, start
 from tests.factories import at, make_depot
 from tests.scenarios.locked_rows import somebody_locks
 
@@ -99,6 +99,18 @@ def test_a_yes_from_which_more_follows_is_left_to_its_own_operation(
 
     assert facts(special) == before
     assert facts(plain)[0] == "armed"
+
+
+def test_a_yes_where_somebody_else_charges_arms_nothing() -> None:
+    (booking,) = asked(1)
+    assert booking.evse is not None
+    start(booking.evse, "STRANGER", ANSWERED_AT)
+
+    assert settle(booking) == 0
+    depots.settle_command(**call(booking))
+
+    assert facts(booking)[:2] == ("at_risk", "occupied")
+    assert Booking.objects.get(pk=booking.pk).armed_evse == booking.evse
 
 
 @pytest.mark.django_db(transaction=True)

@@ -242,6 +242,22 @@ def test_a_faulted_evse_is_swapped_at_once_for_a_working_one():
     assert commands(spare.charger) == [("reserve", booking.pk)]
 
 
+def test_a_limit_from_outside_keeps_no_truck_from_another_evse():
+    """It may take little for now, and there is power again later."""
+    depot = make_depot(terms=TERMS)
+    broken, spare = evse_online(depot), evse_online(depot)
+    booking = book(broken)
+    operations.limit_depot(depot=depot, watts=10_000, period=slot(9, (10, 30)), actor=DISPATCHER, now=at(9))
+    enforcement.arm_due(now=at(9, 45))
+    answer("faulted", now=at(9, 45))
+
+    enforcement.rescue(now=at(9, 46))
+
+    promised_w = booking.promised_power_w
+    booking.refresh_from_db()
+    assert (booking.evse, booking.promised_power_w) == (spare, promised_w)
+
+
 def test_an_evse_still_occupied_five_minutes_before_the_start_is_swapped():
     depot = make_depot(terms=TERMS)
     evse, spare = evse_online(depot), evse_online(depot)

@@ -285,6 +285,13 @@ SAID = {
         BookingEvent(kind="status", before="confirmed", after=BookingStatus.NO_SHOW, detail={"waived": "offline"}),
         "No fee: the charger was at fault.",
     ),
+    "less power": (
+        BookingEvent(kind="power_limited", detail={
+            "period": {"start": "2030-01-15T10:00:00Z", "end": "2030-01-15T10:30:00Z"},
+            "limit_w": 500_000, "expected_w": 0, "promised_w": 300_000,
+        }),
+        "From 11:00 to 11:30 the depot has 500 kW: about 0 kW of the promised 300 kW.",
+    ),
     "stopped": (
         BookingEvent(kind="overstay"),
         "The charger is told to stop charging from 12:10 (Europe/Berlin) on.",
@@ -302,6 +309,14 @@ def test_news_says_why_and_what_follows(booking, name):
 
     assert wording.sentence(first.kind, first.params, "en").more == said
     assert wording.sentence(first.kind, first.params, "de").more not in {"", said}
+
+
+def test_what_a_depot_adds_to_its_reason_is_told(booking):
+    params = resolving.params_of(booking) | {"reason": "FULL", "note": "Come at\nfour."}
+
+    told = wording.sentence("cancelled_by_depot", params, "en")
+
+    assert told.more == "Reason: The depot is full. Come at four."
 
 
 def test_a_name_with_a_line_break_breaks_no_header(booking):
