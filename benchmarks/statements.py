@@ -10,7 +10,10 @@ import psycopg
 from psycopg import sql
 
 # What begins and ends a transaction is not counted.
-_UNCOUNTED = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
+_UNCOUNTED = (
+    "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE",
+    "SET LOCAL SYNCHRONOUS_COMMIT", "SELECT PG_LOGICAL_EMIT_MESSAGE",
+)  # fmt: skip
 _BETWEEN = ";\n"  # statements of one message (depots/round_trips.py)
 
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain, count
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,12 +25,22 @@ from weakref import WeakKeyDictionary
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 
+from depots import literals
+
 # At the level at which each statement sees what others have committed: what is read behind a lock rests on it.
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+# Locks are given back before the commit is on the disk, and the answer is given once it is: an empty transaction behind it
+# waits for all of the log up to its own end.
+_COMMIT_GIVING_WAY = (
+    "SET LOCAL synchronous_commit = off",
+    "COMMIT",
+    "SELECT pg_logical_emit_message(true, 'berth', '')",
+)
 # Django's own, when `atomic` blocks are nested. Going back to a savepoint is sent at once, behind what is held.
 _SAVEPOINTS = ("SAVEPOINT ", "RELEASE SAVEPOINT ")
 _Parameters = Sequence[Any] | Mapping[str, Any] | None
@@ -42,6 +52,13 @@ _under_way: ContextVar[_Joining | None] = ContextVar("under_way", default=None)
 
 class Prepared(str):
     """A statement that is one of few, each executed often. Each connection keeps the plans of those it has had."""
+
+    __slots__ = ()
+
+
+class Locking(Prepared):
+    """One that locks what others wait for: the transaction gives it back before its commit is on the disk. Whoever is answered
+    behind such a lock, with what the one before did, is answered once that is there too."""
 
     __slots__ = ()
 
@@ -82,11 +99,11 @@ def ask(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> Answer
 
 def rows(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[_Row]:
     """Read rows at once, with what is held before them."""
+    joining = _under_way.get()
+    if joining is not None:
+        return joining.rows(statement, parameters)
     with connection.cursor() as cursor:
-        if _under_way.get() is not None:
-            cursor.execute(statement, parameters)
-        else:
-            _execute_alone(cursor, statement, parameters)
+        _execute_alone(cursor, statement, parameters)
         found: list[_Row] = cursor.fetchall()
     return found
 
@@ -138,6 +155,7 @@ def atomic() -> Iterator[None]:
                 joining.finish()
         finally:
             _under_way.reset(before)
+            joining.close()
 
 
 class _Joining:
@@ -156,14 +174,28 @@ class _Joining:
             self._database.connection.autocommit = True
             self._held.append(_BEGIN)
         self._is_sending = False
+        self._is_waited_for = False
         self._composing = _Composing(self._database)
 
     def hold(self, statement: str, parameters: _Parameters, answer: Answer | None = None) -> None:
         """Raises DatabaseError for a value that cannot be written."""
         with self._database.wrap_database_errors:
             self._held.append(self._composing.composed(statement, parameters))
+        self._is_waited_for |= isinstance(statement, Locking)
         if answer is not None:
             self._answers[len(self._held) - 1] = answer
+
+    def rows(self, statement: str, parameters: _Parameters) -> list[_Row]:
+        """Raises DatabaseError."""
+        self.hold(statement, parameters)
+        self._send(self._cursor.execute, self._cursor)
+        found: list[_Row] = self._cursor.fetchall()
+        return found
+
+    @cached_property
+    def _cursor(self) -> CursorWrapper:
+        """Of the whole block: to make one takes as long as some statements do."""
+        return self._database.cursor()
 
     def __call__(
         self,
@@ -200,16 +232,19 @@ class _Joining:
         if self._held == [_BEGIN]:
             return
         if self._is_whole_transaction:
-            self._held.append("COMMIT")
+            self._held += _COMMIT_GIVING_WAY if self._is_waited_for else ["COMMIT"]
         self.send_held()
 
     def send_held(self) -> None:
         if self._held:
             last = self._answers.get(len(self._held) - 1)
-            with self._database.cursor() as cursor:
-                self._send(cursor.execute, cursor)
-                if last is not None:
-                    last.take(cursor)
+            self._send(self._cursor.execute, self._cursor)
+            if last is not None:
+                last.take(self._cursor)
+
+    def close(self) -> None:
+        if "_cursor" in vars(self):
+            self._cursor.close()
 
     def _send(self, execute: Callable[[str], Any], cursor: Any) -> Any:
         """Execute what is held as one message; the cursor stands at the answer of the last statement afterwards."""
@@ -273,19 +308,11 @@ class _Composing:
             known.add(kept.name)
 
     def written(self, value: Any) -> str:
-        """A value as a literal. The plainest are half of all, and have one spelling; all others are psycopg's to write."""
-        if value is None:
-            return "NULL"
-        kind = type(value)
-        if kind is _Literal:
+        """A value as a literal."""
+        if type(value) is _Literal:
             return str(value)
-        if kind is int and value >= 0:
-            return str(value)
-        if kind is bool:
-            return "true" if value else "false"
-        if kind is str and not value:
-            return "''"
-        return self._literal(value).decode()
+        found = literals.usual(value)
+        return found if found is not None else self._literal(value).decode()
 
 
 @lru_cache(maxsize=512)

@@ -127,7 +127,7 @@ def _lock(table: str, keys: Sequence[int]) -> None:
 
 @cache
 def _locking(table: str) -> str:
-    return round_trips.Prepared(
+    return round_trips.Locking(
         f'SELECT FROM "{table}" WHERE "{table}"."id" = ANY(%s::bigint[]) ORDER BY "{table}"."id" FOR NO KEY UPDATE'
     )
 

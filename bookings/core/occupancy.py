@@ -5,6 +5,7 @@ Every function expects its caller to hold the locks of the EVSEs it names.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,9 +20,9 @@ from depots.periods import Period, gaps
 from depots.token_numbers import normalise
 
 # The inner query is sorted before the outer locks.
-_QUEUE = round_trips.Prepared("""
+_QUEUE = round_trips.Locking("""
 SELECT pg_advisory_xact_lock(key)
-FROM (SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(%s::text[]) AS name ORDER BY key) AS ordered
+FROM (SELECT DISTINCT hashtextextended(name, 0) AS key FROM json_array_elements_text(%s) AS name ORDER BY key) AS ordered
 """)
 
 
@@ -325,4 +326,4 @@ def _queue(names: list[str]) -> None:
     """
     if not names:
         return
-    round_trips.send(_QUEUE, [names])
+    round_trips.send(_QUEUE, [json.dumps(names)])

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db import connection
-
-from bookings.models import BookingStatus, Occupancy
+from bookings.models import Occupancy
 from bookings.rules.power_profile import Floor
 from depots import round_trips
 from depots.periods import Period
@@ -21,10 +19,7 @@ _STANDING = """
 SELECT c.version, o.evse_id,
        (extract(epoch FROM lower(o.span)) * 1000000)::bigint, (extract(epoch FROM upper(o.span)) * 1000000)::bigint,
        o.holder, o.power_w, o.kind,
-       EXISTS (
-           SELECT FROM bookings_booking b
-           WHERE b.id = o.holder AND b.status = %(held)s AND b.held_until <= %(now)s
-       ),
+       o.holder IN (SELECT b.id FROM bookings_booking b WHERE b.status = 'held' AND b.held_until <= %(now)s),
        EXISTS (SELECT FROM bookings_booking b WHERE b.armed_evse_id = ANY(%(evses)s::bigint[]))
 FROM (VALUES (1)) AS one_row
 LEFT JOIN depots_configurationversion c ON c.depot_id = %(depot)s
@@ -92,13 +87,10 @@ def standing(
         "evses": round_trips.bigints(evse_ids),
         "starts_at": within.starts_at,
         "ends_at": within.ends_at,
-        "held": BookingStatus.HELD.value,
         "now": now,
         "own": own,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_STANDING_IN_SPAN if own is None else _STANDING_OR_ITS_OWN, told)
-        rows = cursor.fetchall()
+    rows = round_trips.rows(_STANDING_IN_SPAN if own is None else _STANDING_OR_ITS_OWN, told)
     taken = [
         Taken(evse, Period(_time(start), _time(end)), holder, watts, kind, overdue)
         for _, evse, start, end, holder, watts, kind, overdue, _ in rows

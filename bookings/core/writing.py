@@ -69,9 +69,8 @@ def _write(booking: Booking, own: str, values: list[Any], rows: Sequence[models.
     for _, found in groups:
         for row in found:
             values += _values(row)
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(own, tuple((model, len(found)) for model, found in groups)), values)
-        [(booking_id, *keys)] = cursor.fetchall()
+    statement = _statement(own, tuple((model, len(found)) for model, found in groups))
+    [(booking_id, *keys)] = round_trips.rows(statement, values)
     alias = connection.alias
     _saved(booking, booking_id, alias)
     for (_, found), ids in zip(groups, keys, strict=True):

@@ -24,7 +24,7 @@ AT_ONCE = 5000
 # How a body begins that is kept encrypted; one of JSON never does.
 _SEALED = "encrypted:"
 
-_LOCK = round_trips.Prepared("SELECT pg_try_advisory_xact_lock(%s)")
+_LOCK = round_trips.Locking("SELECT pg_try_advisory_xact_lock(%s)")
 _FIND = round_trips.Prepared(
     "SELECT created_at > %s, fingerprint, status, headers, body FROM bookings_keptanswer"
     " WHERE organisation_id = %s AND key = %s"

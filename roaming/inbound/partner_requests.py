@@ -35,7 +35,7 @@ SELECT EXISTS (
 )
 """)
 _IS_KNOWN_AND_STAMP = round_trips.Prepared(f"{_IS_KNOWN}, {known_options.STAMP}")
-_QUEUE = round_trips.Prepared("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))")
+_QUEUE = round_trips.Locking("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))")
 
 
 class PartnerRequestError(Exception):

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from psycopg import sql
 
 from depots import round_trips
-from depots.models import Notice
+from depots.models import Notice, User
 
 # Nobody else relays the notices that are counted here.
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_server")]
@@ -21,6 +21,7 @@ TELL = "INSERT INTO depots_notice (channel, payload) VALUES (%s, %s)"
 PREPARED_TELL = round_trips.Prepared(
     "INSERT INTO depots_notice (channel, payload) VALUES (%(channel)s, %(payload)s)"
 )
+LOCK = round_trips.Locking("SELECT pg_advisory_xact_lock(%s)")
 COUNT = round_trips.Prepared(
     "SELECT count(*), 100 %% 7, %(payload)s || %(payload)s FROM depots_notice WHERE channel = %(channel)s"
 )
@@ -150,6 +151,31 @@ def test_begin_and_commit_travel_with_what_they_enclose(messages):
     assert first.startswith("BEGIN")
     assert last == "COMMIT"
     assert (told(), seen, connection.get_autocommit()) == (["1"], [False], True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_others_wait_for_is_given_back_before_the_disk_is_waited_for(messages):
+    connection.ensure_connection()
+    del messages[:]
+    with round_trips.atomic():
+        round_trips.send(LOCK, [7])
+        round_trips.send(TELL, ["a", "1"])
+
+    [message] = messages
+    *_, no_wait, commit, wait = message.split(";\n")
+    assert (no_wait, commit) == ("SET LOCAL synchronous_commit = off", "COMMIT")
+    assert "pg_logical_emit_message" in wait
+    assert (told(), connection.get_autocommit()) == (["1"], True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_disk_has_what_is_answered_behind_a_lock():
+    with round_trips.atomic():
+        round_trips.send(LOCK, [7])
+        User.objects.create(email="a@example.com")
+        [(written,)] = round_trips.rows("SELECT pg_current_wal_insert_lsn()", [])
+
+    assert round_trips.rows("SELECT pg_current_wal_flush_lsn() > %s::pg_lsn", [written]) == [(True,)]
 
 
 @pytest.mark.django_db(transaction=True)
