@@ -43,9 +43,11 @@ def _moment(value: datetime) -> str | None:
 
 
 def _span(value: TimestamptzRange) -> str | None:
-    lower, upper, bounds = value.lower, value.upper, value.bounds
-    is_plain = bounds and _is_utc(lower) and _is_utc(upper)
-    return f"'{bounds[0]}\"{lower}\",\"{upper}\"{bounds[1]}'::tstzrange" if is_plain else None
+    bounds = value.bounds
+    if not bounds or not (_is_utc(value.lower) and _is_utc(value.upper)):
+        return None
+    span = f'{bounds[0]}"{value.lower}","{value.upper}"{bounds[1]}'
+    return f"'{span}'::tstzrange"
 
 
 def _is_utc(bound: datetime | None) -> bool:

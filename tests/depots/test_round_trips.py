@@ -155,13 +155,11 @@ def test_begin_and_commit_travel_with_what_they_enclose(messages):
 
 @pytest.mark.django_db(transaction=True)
 def test_what_others_wait_for_is_given_back_before_the_disk_is_waited_for(messages):
-    connection.ensure_connection()
-    del messages[:]
     with round_trips.atomic():
         round_trips.send(LOCK, [7])
         round_trips.send(TELL, ["a", "1"])
 
-    [message] = messages
+    *_, message = messages  # before it the lock is prepared
     *_, no_wait, commit, wait = message.split(";\n")
     assert (no_wait, commit) == ("SET LOCAL synchronous_commit = off", "COMMIT")
     assert "pg_logical_emit_message" in wait

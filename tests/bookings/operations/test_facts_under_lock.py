@@ -11,7 +11,7 @@ import pytest
 from bookings import errors, operations
 from bookings.core import locking
 from bookings.models import Booking, Closure, TermsOverride, Vehicle
-from bookings.operations import book
+from bookings.operations import booking_ground
 from bookings.rules import configuration
 from depots.models import Agreement, Depot, Evse
 from tests.factories import (
@@ -42,7 +42,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any]) -> N
         if not done:
             done.append(does())
 
-    for module in (locking, book):
+    for module in (locking, booking_ground):
         monkeypatch.setattr(module, "lock_ids", waiting)
 
 
@@ -143,8 +143,12 @@ def test_a_limit_that_binds_only_by_now_is_kept_under_the_depots_lock(monkeypatc
     """It is noticed under the EVSE's lock, and all is done again with the depot locked before it."""
     evse, truck = make_evse(max_power_w=300_000), make_vehicle()
     locked: list[Any] = []
-    lock, kept, stale = book.lock_depot, configuration.kept, iter([configuration.current(evse.depot_id)])
-    monkeypatch.setattr(book, "lock_depot", lambda pk: locked.append(lock(pk)))
+    lock, kept, stale = (
+        booking_ground.lock_depot,
+        configuration.kept,
+        iter([configuration.current(evse.depot_id)]),
+    )
+    monkeypatch.setattr(booking_ground, "lock_depot", lambda pk: locked.append(lock(pk)))
     monkeypatch.setattr(configuration, "kept", lambda pk: next(stale, None) or kept(pk))
     Depot.objects.update(grid_limit_w=100_000)
 
