@@ -55,7 +55,8 @@ def _is_utc(bound: datetime | None) -> bool:
 
 
 def _json(value: Jsonb) -> str | None:
-    written = _text(value.dumps(value.obj)) if value.dumps is not None else None
+    text = value.dumps(value.obj) if value.dumps is not None else None
+    written = _text(text) if isinstance(text, str) else None
     return f"{written}::jsonb" if written is not None else None
 
 
