@@ -1,7 +1,7 @@
 """Generated days at a depot, asked for booking by booking: what Berth accepts against the first free EVSE that fits.
 
-Nothing is stored: the functions by which the booking path decides (places.free_places, rearrangement.rearranged) are given what
-stands there. Days on which less is accepted are counted and shown. Several trucks of a day fit only some EVSEs, some ask for
+Nothing is stored: the functions by which the booking path decides (places.free_places, rearrangement.rearrangements) are given
+what stands there. Days on which less is accepted are counted and shown. Several trucks of a day fit only some EVSEs, some ask for
 one EVSE alone, own trucks come with a wish for a certain bay more often than guests, and more is asked for than there is.
 """
 
@@ -27,7 +27,7 @@ from bookings.rules.rearrangement import (
     Budget,
     Movable,
     may_go_to,
-    rearranged,
+    rearrangements,
     tightest_first,
 )
 from bookings.rules.terms import Terms
@@ -156,7 +156,8 @@ def _made_room(day: Day, wish: Wish, holder: int) -> int:
         if not there.chosen:
             to = may_go_to(there.pool, there.needs, power_w=row.power_w, but=row.evse_id)
             movable[other] = Movable(row.span, to)
-    plan = rearranged(wanted, [bay.pk for bay in pool], blocks, movable, budget=Budget())
+    found = rearrangements(wanted, [bay.pk for bay in pool], blocks, movable, budget=Budget())
+    plan = next(found, None)
     if plan is None:
         return 0
     for other, evse_id in plan.moves.items():

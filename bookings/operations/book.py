@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.errors import (
-    NO_ROOM,
-    BookingError,
     DoesNotFit,
     NotOpenToYou,
-    PowerUnavailable,
-    SlotTaken,
 )
 from bookings.models import (
     Booking,
@@ -26,6 +21,7 @@ from bookings.models import (
     BookingToken,
 )
 from bookings.operations import request_log, until_charged
+from bookings.operations.assignment import assigned
 from bookings.operations.book_at_partner import ask_partner, drafted_ask
 from bookings.operations.booking_draft import Draft, drafted
 from bookings.operations.booking_ground import (
@@ -35,21 +31,19 @@ from bookings.operations.booking_ground import (
     seen_ground,
     standing_for,
 )
-from bookings.operations.make_room import Newcomer, make_room
+from bookings.operations.make_room import Place
 from bookings.operations.places import (
-    FreePlace,
     ReachesFurther,
     candidates,
     check_unclaimed,
-    free_places,
     refusals,
     sweep_holds,
     under_locks,
 )
-from bookings.operations.quotas_under_lock import allotted, check_open_bookings, check_unused_holds
+from bookings.operations.quotas_under_lock import check_open_bookings, check_unused_holds
 from bookings.operations.slot_request import SlotRequest
 from bookings.payments import booking_payments
-from bookings.rules import configuration, guest_hours, periods, quotes
+from bookings.rules import configuration, quotes
 from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.deadlines import answers_until
 from bookings.rules.entitlement import (
@@ -59,8 +53,6 @@ from bookings.rules.entitlement import (
     own_vehicle,
 )
 from bookings.rules.power import Supply
-from bookings.rules.quotas import Allotted
-from bookings.rules.rearrangement import tightest_first
 from bookings.search import availability
 from depots.periods import Period
 
@@ -112,11 +104,8 @@ def check_request(request: SlotRequest, *, now: datetime) -> None:
     ground = seen_ground(request, now)
     named = _named(request, ground, now)
     check_open_bookings(request.fleet, request.option.depot_id, ground.terms, now=now)
-    free = _free(named, ground, now)
-    if not free.places:
-        raise SlotTaken
-    place, watts = _first_with_power(free.places, named.draft.pool, free.request, ground, now)
-    check_unclaimed(_put(named.draft.booking, free.request, ground, place, watts, now), named.tokens)
+    request, place = assigned(named.draft.request, named.draft.pool, ground, makes_room=False, now=now)
+    check_unclaimed(_put(named.draft.booking, request, ground, place, now), named.tokens)
 
 
 @dataclass(frozen=True)
@@ -210,74 +199,23 @@ def _placed(
         sweep_holds(list(ground.locked.evse_ids), scope.reach.widened(terms.early_start, terms.tail), now=now)
         # Closures may have taken over what the holds gave up.
         ground = replace(ground, standing=standing_for(request, scope, now))
-    free = _free(named, ground, now)
-    if free.places:
-        place, watts = _first_with_power(free.places, named.draft.pool, free.request, ground, now)
-    else:
-        comer = _newcomer(free.pool, free.request, ground, now)
-        place, watts = make_room(comer, ground.configuration, ground.locked, now=now)
-    booking, there = _put(named.draft.booking, free.request, ground, place, watts, now), ground.configuration
+    request, place = assigned(request, named.draft.pool, ground, now=now)
+    booking, there = _put(named.draft.booking, request, ground, place, now), ground.configuration
     payment = booking_payments.plan(booking, there, now) if there.payment_terms else None
-    return booking, place.span, payment
-
-
-@dataclass(frozen=True)
-class _Free:
-    """The request with the end it takes, the EVSEs that would do, and where among them it can stand, best first."""
-
-    request: SlotRequest
-    pool: Sequence[Bay]
-    places: list[FreePlace[Bay]]
-
-
-def _free(named: _Named, ground: BookingGround, now: datetime) -> _Free:
-    request, pool = named.draft.request, named.draft.pool
-    if request.ends_when_charged:
-        request, pool = _until_charged(request, pool, ground, now)
-    taken = ground.standing.by_evse()
-    places = free_places(pool, request.must_fit, request.period, ground.terms, now=now, taken=taken)
-    if request.planned_evse_id is not None:
-        places.sort(key=lambda place: place.evse.pk != request.planned_evse_id)
-    return _Free(request, pool, places)
+    return booking, place.place.span, payment
 
 
 def _put(
-    booking: Booking,
-    request: SlotRequest,
-    ground: BookingGround,
-    place: FreePlace[Bay],
-    watts: int,
-    now: datetime,
+    booking: Booking, request: SlotRequest, ground: BookingGround, place: Place, now: datetime
 ) -> Booking:
     """There, with its power and price. Raises PriceChanged."""
+    bay, watts = place.place.evse, place.watts
     booking.period = request.period
-    booking.evse_id, booking.promised_power_w = place.evse.pk, watts
+    booking.evse_id, booking.promised_power_w = bay.pk, watts
     booking.finds_nothing_armed = not ground.standing.is_armed
-    quotes.keep(booking, request.quote or _quote(request, ground.configuration, place.evse, watts, now))
+    quotes.keep(booking, request.quote or _quote(request, ground.configuration, bay, watts, now))
     quotes.check_shown(request.shown_price, booking.quote)
     return booking
-
-
-def _until_charged(
-    request: SlotRequest, pool: Sequence[Bay], ground: BookingGround, now: datetime
-) -> tuple[SlotRequest, list[Bay]]:
-    """The request with the end it takes, and the EVSEs of which that is true. Raises what `until_charged.shortest` and
-    `periods.check_period` do."""
-    site, terms, standing = ground.configuration.site, ground.terms, ground.standing
-    slot = request.energy_slot(terms, site)
-    assert slot is not None  # it ends when charged
-    reach = slot.longest.widened(availability.FAR, availability.FAR)
-    supply = _left_to(request, ground, reach, now)
-    vehicle_w, most_w = request.must_fit.max_power_w, terms.max_promise_w
-
-    def promised_w(place: FreePlace[Bay]) -> int:
-        return supply.promise(place.evse, place.span, request.power_w, vehicle_w, most_w=most_w)
-
-    period, suffices = until_charged.shortest(slot, pool, standing.by_evse(), promised_w, now=now)
-    periods.check_period(terms, site, period, now=now)
-    allowance = ground.configuration.allowance(request.fleet.pk, now=now)
-    guest_hours.check_hours(allowance, terms, site, period, now=now)
-    return replace(request, period=period), suffices
 
 
 def _quote(
@@ -293,82 +231,6 @@ def _quote(
         reserved=Period(kept.since, kept.until) if kept is not None else None,
     )  # fmt: skip
     return quote.to_json() if quote else {}
-
-
-def _first_with_power(
-    free: Sequence[FreePlace[Bay]],
-    pool: Sequence[Bay],
-    request: SlotRequest,
-    ground: BookingGround,
-    now: datetime,
-) -> tuple[FreePlace[Bay], int]:
-    """The first free EVSE whose power can be promised, with its watts. Raises the mildest PowerUnavailable when none can.
-
-    Of a pool it is one that gives no less than the pool's calendar shows. Raises SlotTaken when none does: then the period
-    reaches over timeslots that no EVSE has together.
-    """
-    promised = _promised(free, request, ground, now)
-    if request.power_w is not None or promised[0][1] == max(watts for _, watts in promised):
-        return promised[0]
-    shown = _shown_power(pool, request, ground, now)
-    for place, watts in promised:
-        if watts >= shown:
-            return place, watts
-    raise SlotTaken
-
-
-def _shown_power(pool: Sequence[Bay], request: SlotRequest, ground: BookingGround, now: datetime) -> int:
-    """What the calendar of the pool shows for the period, as far as the vehicle can use it."""
-    there, limits = ground.configuration, ground.configuration.limits
-    shown = availability.shown_power(
-        pool, request.period, ground.terms, allowance=there.allowance(request.fleet.pk, now=now),
-        limits=limits, now=now,
-    )  # fmt: skip
-    return min(shown, request.must_fit.max_power_w or shown)
-
-
-def _newcomer(pool: Sequence[Bay], request: SlotRequest, ground: BookingGround, now: datetime) -> Newcomer:
-    """For whom room is to be made, at the EVSE that wastes least first."""
-    needs, is_pool = request.must_fit, request.power_w is None and len(pool) > 1
-    return Newcomer(
-        tightest_first(pool, needs), needs, request.period, ground.terms, request.fleet.pk, request.power_w,
-        least_w=cache(lambda: _shown_power(pool, request, ground, now) if is_pool else 0),
-    )  # fmt: skip
-
-
-def _promised(
-    free: Sequence[FreePlace[Bay]], request: SlotRequest, ground: BookingGround, now: datetime
-) -> list[tuple[FreePlace[Bay], int]]:
-    """The places with power, each with the watts that can be promised there; at least one. Raises PowerUnavailable,
-    QuotaReached or KeptForWalkIns."""
-    spans = [place.span for place in free]
-    within = Period(min(span.starts_at for span in spans), max(span.ends_at for span in spans))
-    supply = _left_to(request, ground, within, now)
-    vehicle_w, most_w = request.must_fit.max_power_w, ground.terms.max_promise_w
-    promised: list[tuple[FreePlace[Bay], int]] = []
-    refused: list[BookingError] = []
-    for place in free:
-        try:
-            watts = supply.promise(place.evse, place.span, request.power_w, vehicle_w, most_w=most_w)
-        except NO_ROOM as short:
-            refused.append(short)
-        else:
-            promised.append((place, watts))
-    if not promised:
-        raise max(refused, key=_watts_there)
-    return promised
-
-
-def _left_to(request: SlotRequest, ground: BookingGround, within: Period, now: datetime) -> Supply | Allotted:
-    """The power that others and quotas leave in a span."""
-    there, standing = ground.configuration, ground.standing
-    supply = Supply(there.limits, standing.floors(within))
-    return allotted(supply, there, standing.taken, request.fleet.pk, within, now=now)
-
-
-def _watts_there(refusal: BookingError) -> int:
-    """How near it is to what was asked: what could have been promised; nothing where no power is what is missing."""
-    return refusal.available_w if isinstance(refusal, PowerUnavailable) else -1
 
 
 def _nearest(request: SlotRequest, now: datetime, taken_too: Mapping[int, Sequence[Period]]) -> Period | None:

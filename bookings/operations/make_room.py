@@ -6,7 +6,7 @@ looked for again, and carried out, under the locks of the depot and of every EVS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -30,7 +30,15 @@ from bookings.rules.fit import Needs
 from bookings.rules.movable import may_be_moved
 from bookings.rules.power import Supply
 from bookings.rules.power_profile import Floor
-from bookings.rules.rearrangement import Block, Budget, Movable, Rearrangement, may_go_to, rearranged
+from bookings.rules.rearrangement import (
+    Block,
+    Budget,
+    Movable,
+    Rearrangement,
+    can_have_room,
+    may_go_to,
+    rearrangements,
+)
 from bookings.rules.terms import Terms
 from depots.periods import Period
 
@@ -71,28 +79,14 @@ def make_room(comer: Newcomer, there: Configuration, locked: Beside, *, now: dat
 
     Raises SlotTaken, which says what stands in the way, or ReachesFurther where there is room and more has to be locked for it.
     """
-    taking = {bay.pk for bay in comer.pool}
-    reach = there.interchangeable(taking)
-    if not reach - taking and len(taking) < 2:
-        raise SlotTaken
-    ground = _Ground.read(comer, there, reach, now)
-    found = rearranged(
-        comer.wanted, [bay.pk for bay in comer.pool], ground.blocks, ground.movable, budget=Budget(),
-        accepts=lambda plan: ground.place(comer, plan, now) is not None,
-    )  # fmt: skip
-    if found is None:
-        raise SlotTaken(ground.why_full(comer))
-    concerned = ground.concerned(found)
-    if not (concerned <= locked.evse_ids and locked.depot):
-        raise ReachesFurther(concerned, depot=True)
-    _move(ground, found, now)
-    place = ground.place(comer, found, now)
-    assert place is not None  # accepted
-    return place
+    ground = RoomGround.read(comer, there, now)
+    for plan, _ in ground.rooms(comer, Budget(), now=now):
+        return ground.carried_out(plan, comer, locked, now)
+    raise SlotTaken(ground.why_full(comer))
 
 
 @dataclass(frozen=True)
-class _Ground:
+class RoomGround:
     """What stands at the EVSEs within reach, and which of it may be moved, by holder."""
 
     there: Configuration
@@ -100,10 +94,15 @@ class _Ground:
     blocks: Mapping[int, Sequence[Block]]
     movable: Mapping[int, Movable]
     bookings: Mapping[int, Booking]
-    closed: frozenset[int]
+    closures: Sequence[Closure]
 
     @classmethod
-    def read(cls, comer: Newcomer, there: Configuration, reach: Collection[int], now: datetime) -> _Ground:
+    def read(cls, comer: Newcomer, there: Configuration, now: datetime) -> RoomGround:
+        """For one who comes, and whoever would come within the same time. Raises SlotTaken where nobody could go anywhere."""
+        taking = {bay.pk for bay in comer.pool}
+        reach = there.interchangeable(taking)
+        if not reach - taking and len(taking) < 2:
+            raise SlotTaken
         around = comer.period.widened(REACH, REACH)
         everywhere = {*reach, *there.fed_together(reach)}
         found = standing(there.site.pk, everywhere, around, now=now)
@@ -126,8 +125,31 @@ class _Ground:
             pk: [Block(row.span, row.holder) for row in here if row.holder != comer.holder]
             for pk, here in taken.items()
         }
-        closed = {c.evse_id for c in closures if c.period.overlaps(comer.wanted)}
-        return cls(there, found, blocks, _movable(rows, bookings, there), bookings, frozenset(closed))
+        return cls(there, found, blocks, _movable(rows, bookings, there), bookings, closures)
+
+    def can_have_room(self, comer: Newcomer) -> bool:
+        """False says that no moves make room, nor for anybody who needs it longer; at once for a depot that is full."""
+        return can_have_room(comer.wanted, [bay.pk for bay in comer.pool], self.blocks, self.movable)
+
+    def rooms(
+        self, comer: Newcomer, budget: Budget, *, now: datetime
+    ) -> Iterator[tuple[Rearrangement, Place]]:
+        """The moves that give the newcomer a place and leave everybody what is promised, fewest first; and that place."""
+        evse_ids = [bay.pk for bay in comer.pool]
+        for plan in rearrangements(comer.wanted, evse_ids, self.blocks, self.movable, budget=budget):
+            place = self.place(comer, plan, now)
+            if place is not None:
+                yield plan, place
+
+    def carried_out(self, plan: Rearrangement, comer: Newcomer, locked: Beside, now: datetime) -> Place:
+        """The newcomer's place, once everybody else has moved. Raises ReachesFurther."""
+        concerned = self.concerned(plan)
+        if not (concerned <= locked.evse_ids and locked.depot):
+            raise ReachesFurther(concerned, depot=True)
+        _move(self, plan, now)
+        place = self.place(comer, plan, now)
+        assert place is not None  # accepted
+        return place
 
     def concerned(self, plan: Rearrangement) -> set[int]:
         """The EVSEs that it changes something at."""
@@ -197,7 +219,8 @@ class _Ground:
         ids = [bay.pk for bay in comer.pool]
         if len(ids) == 1:
             return "This slot is taken."
-        closed = len(self.closed & set(ids))
+        here = {c.evse_id for c in self.closures if c.period.overlaps(comer.wanted)}
+        closed = len(here & set(ids))
         parts = [
             f"{len(ids) - closed} taken" if len(ids) > closed else "",
             f"{closed} closed" if closed else "",
@@ -230,7 +253,7 @@ def _movable(
     return {holder: one for holder, one in found.items() if one.evse_ids}
 
 
-def _move(ground: _Ground, plan: Rearrangement, now: datetime) -> None:
+def _move(ground: RoomGround, plan: Rearrangement, now: datetime) -> None:
     """Carry the moves out. Raises ReachesFurther where one of them cannot be moved any more: then all is looked at anew."""
     locked = lock_bookings(plan.moves)
     if len(locked) < len(plan.moves) or not all(may_be_moved(booking, now=now) for booking in locked):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,6 +45,19 @@ class EnergySlot:
         ends_at = self._end_for(power_w)
         within = self.longest
         return within if ends_at is None or ends_at > within.ends_at else Period(self.starts_at, ends_at)
+
+    def lengths(self, most_w: int) -> Iterator[Period]:
+        """The slots that its terms allow and that could suffice with this power, shortest first."""
+        period, last = self.at_power(most_w), self.longest.ends_at
+        while period.ends_at <= last:
+            yield period
+            longer = period.ends_at - self.starts_at + timedelta(minutes=1)
+            period = Period(self.starts_at, self._on_step(longer))
+
+    def suffices(self, period: Period, power_w: int) -> bool:
+        """Whether all of it is charged by then with this power promised."""
+        ends_at = self._end_for(power_w)
+        return ends_at is not None and ends_at <= period.ends_at
 
     def found(self, promised_w: Callable[[Period], int]) -> tuple[Period, int]:
         """The shortest slot whose promised power suffices, and that power. Raises TooLong, or what `promised_w` does."""

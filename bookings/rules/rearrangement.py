@@ -6,7 +6,7 @@ an EVSE, who stood there goes to another, and so on until everybody stands somew
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import thread_time
 from typing import NamedTuple
@@ -89,31 +89,29 @@ class Budget:
         return self.tries > 0
 
 
-def rearranged(
+def rearrangements(
     wanted: Period,
     evse_ids: Sequence[int],
     taken: Mapping[int, Sequence[Block]],
     movable: Mapping[int, Movable],
     *,
     budget: Budget,
-    accepts: Callable[[Rearrangement], bool] = lambda _: True,
-) -> Rearrangement | None:
-    """The first arrangement of fewest moves that `accepts`, None where there is none or the budget is spent.
+) -> Iterator[Rearrangement]:
+    """The arrangements, those of fewest moves first, until the budget is spent.
 
     `wanted` must be free all through at one of `evse_ids`, best first; `taken` is what stands at every EVSE that a movable one
     may come from or go to.
     """
     if not can_have_room(wanted, evse_ids, taken, movable):
-        return None
+        return
     spots = {
         holder: [Spot(evse_id, span) for evse_id in others] for holder, (span, others) in movable.items()
     }
     here = [Spot(evse_id, wanted) for evse_id in evse_ids]
     for found in arrangements(here, taken, spots, budget=budget):
-        moves = {holder: spot.evse_id for holder, spot in found.moves.items()}
-        if accepts(plan := Rearrangement(found.spot.evse_id, moves)):
-            return plan
-    return None
+        yield Rearrangement(
+            found.spot.evse_id, {holder: spot.evse_id for holder, spot in found.moves.items()}
+        )
 
 
 def arrangements(
@@ -127,7 +125,8 @@ def arrangements(
     and when else each may stand that can make room, by holder."""
     for most in range(MOST_MOVES + 1):
         search = _Search(taken, movable, budget, most)
-        yield from search.arrangements(spots)
+        # Shorter ones were found before.
+        yield from (found for found in search.arrangements(spots) if len(found.moves) == most)
         # Where no chain was cut off for its length, longer ones find nothing more.
         if budget.tries <= 0 or not search.is_cut:
             return

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from bookings import operations
 from bookings.actors import ASSIGNMENT
 from bookings.core import calendars
-from bookings.errors import SlotTaken
-from bookings.models import Booking, BookingOption, CalendarMark, Closure, Enforcement, Occupancy
+from bookings.errors import PowerUnavailable, SlotTaken
+from bookings.models import Booking, BookingOption, CalendarMark, Closure, Enforcement, Occupancy, Vehicle
+from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.movable import LEFT_ALONE_BEFORE_DUE
 from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 from tests.factories import (
+    DISPATCHER,
     MANAGER,
     NOW,
     at,
@@ -192,3 +198,101 @@ def test_who_finds_no_room_is_told_what_stands_in_the_way_and_nothing_more() -> 
         "None of the 3 EVSEs that fit is free all the time (2 taken, 1 closed), and no move of other bookings would make room."
     )
     assert refusal.value.nearest is not None
+
+
+def by_energy(yard: Yard, hour: int, kwh: int, **asked: Any) -> Booking:
+    asked.setdefault("vehicle", make_vehicle(yard.fleet))
+    energy = EnergyAsked(energy_wh=kwh * 1000)
+    request = operations.SlotRequest.until_charged(
+        starts_at=at(hour), energy=energy, fleet=yard.fleet, option=yard.pool, **asked
+    )
+    return operations.request_booking(request, actor=DISPATCHER, now=NOW)
+
+
+def test_room_is_made_for_as_long_as_charging_takes() -> None:
+    """With 350 kW 600 kWh take 103 minutes: no EVSE is free for so long, and one would be."""
+    yard = Yard()
+    first, second = yard.split()
+
+    longer = by_energy(yard, 10, 600)
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (longer.period, longer.promised_power_w, longer.energy_wh) == (
+        slot(10, (11, 45)),
+        350_000,
+        600_000,
+    )
+    assert first.evse_id == second.evse_id != longer.evse_id
+    assert {first.version, second.version} == {1, 2}
+
+
+def test_a_hold_by_energy_makes_room_too() -> None:
+    yard = Yard()
+    yard.split()
+    request = operations.SlotRequest.until_charged(
+        starts_at=at(10), energy=EnergyAsked(energy_wh=600_000), fleet=yard.fleet, option=yard.pool,
+        vehicle=make_vehicle(yard.fleet),
+    )  # fmt: skip
+
+    held = operations.hold_slot(request, actor=DISPATCHER, now=NOW)
+
+    assert (held.status, held.period) == ("held", slot(10, (11, 45)))
+
+
+def test_what_no_moves_make_room_for_is_refused_and_moves_nobody() -> None:
+    """For 1,000 kWh it would need until 13:00, when both are taken."""
+    yard = Yard()
+    yard.split()
+    for evse in yard.evses:
+        yard.book(slot(12, 13), evse=evse)
+    before = sorted(Booking.objects.values_list("pk", "evse_id", "version"))
+
+    with pytest.raises(SlotTaken) as refusal:
+        by_energy(yard, 10, 1000)
+
+    assert "no move of other bookings would make room" in str(refusal.value)
+    assert sorted(Booking.objects.values_list("pk", "evse_id", "version")) == before
+
+
+def quarters(first: int, last: int) -> Period:
+    """Of an hour, counted from the tests' now."""
+    return Period(NOW + timedelta(minutes=15 * first), NOW + timedelta(minutes=15 * last))
+
+
+class TakenBack(Exception):
+    pass
+
+
+def suffices(yard: Yard, truck: Vehicle, period: Period, kwh: int) -> bool:
+    """Whether a slot asked for by time is booked with power enough; nothing of it stays."""
+    booked = None
+    with suppress(SlotTaken, PowerUnavailable, TakenBack), transaction.atomic():
+        booked = yard.book(period, vehicle=truck)
+        raise TakenBack
+    return booked is not None and booked.promised_power_w * period.minutes >= kwh * 60_000
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_energy_gets_in_whenever_a_slot_by_time_that_suffices_would(seed: int) -> None:
+    """Depots at random, some with a limit of power and EVSEs of several powers: at every length on the step it is tried by time,
+    and taken back."""
+    chance = random.Random(seed)
+    yard = Yard(3, grid_limit_w=chance.choice([None, 500_000]))
+    for evse in yard.evses[1:]:
+        Evse.objects.filter(pk=evse.pk).update(max_power_w=chance.choice([150_000, 400_000]))
+    for _ in range(9):
+        first, asked = chance.randrange(4, 14), chance.choice([{}, {}, {"evse": chance.choice(yard.evses)}])
+        with suppress(SlotTaken, PowerUnavailable):
+            yard.book(quarters(first, first + chance.randrange(2, 7)), **asked)
+    truck = make_vehicle(yard.fleet)
+    hour, kwh = chance.choice([1, 2, 3]), chance.choice([100, 200, 300])
+
+    lengths = [quarters(4 * hour, 4 * hour + count) for count in range(2, 17)]
+    by_time = [period for period in lengths if suffices(yard, truck, period, kwh)]
+    try:
+        booked = by_energy(yard, 8 + hour, kwh, vehicle=truck)
+    except SlotTaken:
+        assert not by_time
+    else:
+        assert not by_time or booked.ends_at <= by_time[0].ends_at
