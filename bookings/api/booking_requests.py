@@ -19,7 +19,7 @@ from bookings.operations import ChangeRequest, SlotRequest
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import MOST_TOKENS, TokenName
 from bookings.search.named_options import find_option
-from depots.models import Evse, Organisation
+from depots.models import Depot, Evse, Organisation
 from depots.periods import Period
 from depots.token_numbers import is_same, spellings
 
@@ -58,6 +58,7 @@ class NewBooking(Body):
     max_power_kw: float | None = None
     distance_km: float | None = None
     calendar_age_s: float | None = None
+    note: str | None = None
 
 
 class BookingChange(Body):
@@ -65,9 +66,12 @@ class BookingChange(Body):
 
     starts_at: Moment = Field(default=None)  # type: ignore[assignment]
     ends_at: Moment = Field(default=None)  # type: ignore[assignment]
+    option: Name = Field(default=None, description="another one of the same depot, by its terms")  # type: ignore[assignment]
     evse: Name = Field(default=None)  # type: ignore[assignment]
     power_kw: Kilowatts = Field(default=None)  # type: ignore[assignment]
     energy_kwh: Kilowatts = Field(default=None, description="without ends_at the end is found anew")  # type: ignore[assignment]
+    soc_from: Percent = Field(default=None)  # type: ignore[assignment]
+    soc_to: Percent = Field(default=None)  # type: ignore[assignment]
     vehicle: Plate = Field(default=None)  # type: ignore[assignment]
     trailer: Plate | None = Field(None, description="null: it comes without one")
     tokens: Tokens = Field(default=None)  # type: ignore[arg-type]
@@ -119,17 +123,23 @@ def request_for(fleet: Organisation, asked: NewBooking, named: Named) -> SlotReq
     return SlotRequest.until_charged(starts_at=asked.starts_at, energy=energy, **wanted)
 
 
-def change_request(caller: Caller, option: BookingOption, asked: BookingChange) -> ChangeRequest:
-    """Raises EvseUnknown, VehicleUnknown, TrailerUnknown."""
+def change_request(
+    caller: Caller, depot: Depot, option: BookingOption, asked: BookingChange
+) -> ChangeRequest:
+    """`option` is what is booked now. Raises OptionUnknown, EvseUnknown, VehicleUnknown, TrailerUnknown, EnergyImpossible."""
     fleet = caller.organisation
-    energy = EnergyAsked(energy_wh=watts(asked.energy_kwh)) if asked.energy_kwh is not None else None
+    if asked.option is not None:
+        option = find_option(asked.option, fleet, depot_code=depot.code, now=caller.now)
+    energy = EnergyAsked(energy_wh=watts(asked.energy_kwh), soc_from=asked.soc_from, soc_to=asked.soc_to)
+    energy = energy.checked() if energy else energy
     return ChangeRequest(
         starts_at=asked.starts_at,
         ends_at=asked.ends_at,
         evse=_evse(option, asked.evse),
         power_w=watts(asked.power_kw),
-        energy=energy,
-        ends_when_charged=energy is not None and asked.ends_at is None,
+        option=option if asked.option is not None else None,
+        energy=energy or None,
+        ends_when_charged=bool(energy) and asked.ends_at is None,
         vehicle=vehicle_called(fleet, asked.vehicle) if asked.vehicle is not None else None,
         trailer=trailer_called(fleet, asked.trailer) if asked.trailer is not None else None,
         drops_trailer="trailer" in asked.model_fields_set and asked.trailer is None,

@@ -11,6 +11,7 @@ from bookings.rules.charging_duration import EnergyAsked, in_words
 
 NAMES = {
     "period": "Time",
+    "option": "Offer",
     "evse": "EVSE",
     "power_w": "Power",
     "energy": "To charge",

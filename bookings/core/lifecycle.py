@@ -100,7 +100,7 @@ def begin(
         rows.append(ask)
     if booking.is_ours and booking.is_live:
         assert span is not None  # a live booking at a depot of ours has its place
-        claims = occupancy.claims(booking, booking.period, tokens, booking.vehicle_id)
+        claims = occupancy.claims(booking, booking.terms, booking.period, tokens, booking.vehicle_id)
         rows += [occupancy.taking(booking, span), *claims]
     insert_with(booking, rows)
     booking.written_with = rows

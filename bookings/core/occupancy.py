@@ -211,7 +211,7 @@ def claim(booking: Booking, tokens: Collection[BookingToken]) -> None:
 
     The period itself is claimed, not the turnaround: a truck that has left may be elsewhere.
     """
-    rows = claims(booking, booking.period, tokens, booking.vehicle_id)
+    rows = claims(booking, booking.terms, booking.period, tokens, booking.vehicle_id)
     told: dict[str, Any] = {
         "holder": booking.pk,
         "starts_at": booking.starts_at,
@@ -223,18 +223,19 @@ def claim(booking: Booking, tokens: Collection[BookingToken]) -> None:
 
 
 def claim_also(
-    booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
+    booking: Booking, terms: Terms, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
 ) -> None:
-    """Claim one more period for it, that of a change which waits to be decided. Its caller has queued to claim."""
-    Claim.objects.bulk_create(claims(booking, period, tokens, vehicle_id))
+    """Claim one more period for it, that of a change which waits to be decided and will have these terms. Its caller has queued
+    to claim."""
+    Claim.objects.bulk_create(claims(booking, terms, period, tokens, vehicle_id))
 
 
 def claims(
-    booking: Booking, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
+    booking: Booking, terms: Terms, period: Period, tokens: Collection[BookingToken], vehicle_id: int | None
 ) -> list[Claim]:
     """The rows by which it claims its tokens and a vehicle in a period, not saved yet; none where the terms let them be in two
     places. Who saves them has queued before."""
-    if booking.terms.overlapping_tokens:
+    if terms.overlapping_tokens:
         return []
     found = [Claim(holder=booking.pk, span=period, token_key=key) for key in sorted(token_keys(tokens))]
     return [*found, Claim(holder=booking.pk, span=period, vehicle_id=vehicle_id)] if vehicle_id else found

@@ -70,7 +70,7 @@ def apply(
     # Holds that ran out count too: their rows stand, and are not swept here.
     there = [row for row in ground.standing.taken if row.evse_id == target.pk]
     spans = [row.span for row in there if row.holder != booking.pk]
-    span = occupancy.occupied_span(change.period, booking.terms, spans, now=now)
+    span = occupancy.occupied_span(change.period, change.terms_then(booking), spans, now=now)
     place = _as_held(booking, change, FreePlace(target, span), ground)
     supply = _supply(booking, ground, [place])
     write(booking, change, place, bid_for(booking, change, place, supply, ground, asker), ground, asker)
@@ -109,7 +109,13 @@ def best_place(
     for its customer. Raises SlotTaken."""
     taken = ground.standing.by_evse()
     free = free_places(
-        pool, change.needs, change.period, booking.terms, now=asker.now, holder=booking.pk, taken=taken
+        pool,
+        change.needs,
+        change.period,
+        change.terms_then(booking),
+        now=asker.now,
+        holder=booking.pk,
+        taken=taken,
     )
     if not free:
         raise SlotTaken
@@ -130,7 +136,9 @@ def check_hours_then(booking: Booking, change: PlannedChange, there: Configurati
     """For a change of time that does not only give some back. Raises OutsideGuestHours or OwnFleetFirst."""
     if change.period != booking.period and not change.is_shorter(booking):
         allowance = there.allowance(booking.fleet_id, now=asker.now)
-        guest_hours.check_hours(allowance, booking.terms, there.site, change.period, now=asker.now)
+        guest_hours.check_hours(
+            allowance, change.terms_then(booking), there.site, change.period, now=asker.now
+        )
 
 
 def _as_held(
@@ -140,7 +148,9 @@ def _as_held(
     held = ground.standing.of(booking.pk)
     if held is None or (place.evse.pk, change.period.starts_at) != (booking.evse_id, booking.starts_at):
         return place
-    return replace(place, span=Period(held.span.starts_at, change.period.ends_at + booking.terms.tail))
+    return replace(
+        place, span=Period(held.span.starts_at, change.period.ends_at + change.terms_then(booking).tail)
+    )
 
 
 def _supply(booking: Booking, ground: ChangeGround, places: Sequence[FreePlace[Any]]) -> Supply:
@@ -169,7 +179,7 @@ def bid_for(
         quote = change.quote
     elif asker.is_fleet and Aspect.PLACE in groups:
         there, evse_id = ground.configuration, place.evse.pk
-        tariffs = there.tariffs_for(booking.option_id, evse_id, booking.fleet_id, at=asker.now)
+        tariffs = there.tariffs_for(change.option_then(booking), evse_id, booking.fleet_id, at=asker.now)
         wh = energy_slots.energy_wh(change.energy_then(booking), change.vehicle)
         price = quotes.quoted(
             tariffs, change.period, there.site.zone, power_w=watts, vehicle=change.vehicle, energy_wh=wh
@@ -204,6 +214,7 @@ def write(
         asked = energy_slots.asked_of(booking)
         detail["energy_before"] = asked.to_json() if asked else {}
     old_evse_id = booking.evse_id
+    note_option(detail, booking, change)
     if change.until_no_show and change.period.starts_at > booking.starts_at:
         booking.late_from = _deadlines_from(booking, asker.now)
     fields = _set_columns(booking, change, place.evse.pk, bid)
@@ -214,11 +225,18 @@ def write(
     if asker.by == Booking.Side.DEPOT:
         booking.changed_by_depot_at = asker.now
         fields.append("changed_by_depot_at")
-    detail["after"] = shown(booking, place.evse.uid, change.tokens_then)
+    detail["after"] = shown(booking, place.evse.uid, change.tokens_then) | detail.get("after", {})
     if "trailer" in detail["before"] and change.trailer is None:
         detail["after"]["trailer"] = NO_TRAILER
     lifecycle.record(booking, kind="changed", actor=asker.actor, at=asker.now, detail=detail, fields=fields)
     calendars.mark_changed([old_evse_id, booking.evse_id], at=asker.now)
+
+
+def note_option(detail: dict[str, Any], booking: Booking, change: PlannedChange) -> None:
+    """Where it is booked under another one, in what its history says was before and after; the booking is as it was."""
+    if change.option is not None:
+        detail["before"]["option"] = booking.option.code
+        detail["after"] = detail.get("after", {}) | {"option": change.option.code}
 
 
 def _deadlines_from(booking: Booking, now: datetime) -> datetime | None:
@@ -239,6 +257,9 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     energy_slots.keep(booking, change.energy_then(booking), change.vehicle)
     if change.power_w is not None:
         booking.wished_power_w = change.power_w
+    if change.option is not None:
+        booking.option, booking.is_evse_asked = change.option, False
+        booking.terms_json = booking.terms_json | change.terms_then(booking).to_json()
     booking.is_evse_asked = booking.is_evse_asked or (change.evse_asked and not change.is_rescue)
     if change.vehicle != booking.vehicle or not _stays_arrived(booking, change.period):
         booking.arrived_at = None
@@ -250,6 +271,7 @@ def _set_columns(booking: Booking, change: PlannedChange, evse_id: int, bid: Bid
     return [
         "starts_at", "ends_at", "evse", "vehicle", "trailer", "plate", "authorization_reference", "promised_power_w",
         "wished_power_w", "is_evse_asked", "late_from", "arrived_at", "decide_until", *quotes.KEPT, *energy_slots.KEPT,
+        *(("option", "terms_json") if change.option is not None else ()),
     ]  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from bookings.operations.apply_change import (
     check_hours_then,
     look,
     look_again,
+    note_option,
     shown,
     write,
 )
@@ -96,7 +97,7 @@ def foreseen(booking: Booking, request: ChangeRequest, *, actor: Actor, now: dat
     """As `price_of_change`, with the period: of a delay as much as there is room for."""
     ask = _AskedChange(request, None, Asker(Booking.Side.FLEET, actor, now))
     request = _over_what_waits(booking.pending_request, ask)
-    change, slot = change_length.planned(booking, request)
+    change, slot = change_length.planned(booking, request, now=now)
     if not booking.is_ours:
         change_plan.check(booking, change, ask.asker.by, at=booking.depot, now=now)
         return Foreseen(change.period, quote_of_change(booking, change, ask.asker))
@@ -155,7 +156,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
         booking_payments.check_answered(booking)
     waiting = booking.pending_request
     request = _over_what_waits(waiting, ask)
-    change, slot = change_length.planned(booking, request)
+    change, slot = change_length.planned(booking, request, now=asker.now)
     if not booking.is_ours:
         return ask_partner_to_change(booking, request.lasting(change.period), change, waiting, asker)
     ground = _checked(booking, request, change, locked, asker.now)
@@ -168,7 +169,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     place, supply = best_place(booking, change, pool, ground, asker)
     _put_back(booking, change, place.evse, request.restores)
     bid = bid_for(booking, change, place, supply, ground, asker)
-    approval = booking.terms.approval or _is_beyond_credit(booking, bid, ground, asker)
+    approval = change.terms_then(booking).approval or _is_beyond_credit(booking, bid, ground, asker)
     waits = asker.is_fleet and approval and not change.is_shorter(booking)
     if asker.is_fleet:
         quotes.check_shown(request.shown_price, bid.quote)
@@ -197,7 +198,9 @@ def _settled(
     """The ask and its change with the period found that depends on what stands there (until it is charged, as far as a late truck
     can slide), checked, and the EVSEs it may go to. Raises a BookingError."""
     there = ground.configuration
+    change_plan.take_terms(booking, change, there, asker.now)
     if slot is not None:
+        slot = replace(slot, terms=change.terms_then(booking))
         change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
         request = request.lasting(change.period)
     request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), there)
@@ -234,6 +237,8 @@ def _log(
     asked = ask.request.asked(booking, change.tokens).to_json() | {"evse_id": target.pk, "evse": target.uid}
     if bid.quote != booking.quote:
         asked |= {"quote": bid.quote, "price": quotes.brief(bid.quote)}
+    if change.terms is not None:
+        asked["terms"] = change.terms.to_json()
     if change.until_no_show:
         asked["until_no_show"] = True
     request_log.log(
@@ -246,7 +251,7 @@ def queue_claims(booking: Booking, change: PlannedChange) -> None:
     """Wait for what the booking claims and what it will claim at once: one after the other, two changes could cross."""
     named = [*change.before.tokens, *(change.tokens or [])]
     vehicles = [booking.vehicle_id, change.vehicle.pk if change.vehicle else None]
-    occupancy.queue_to_claim(booking.terms, named, vehicles)
+    occupancy.queue_to_claim(change.terms_then(booking), named, vehicles)
 
 
 def _put_back(booking: Booking, change: PlannedChange, target: Bay, restores: int | None) -> None:
@@ -298,7 +303,8 @@ def _make_room(
     kept = ground.standing.of(booking.pk, Occupancy.Kind.PENDING)
     given_up = occupancy.drop_pending(booking) if kept is not None else []
     if ground.standing.overdue():
-        span = change.period.widened(booking.terms.early_start, booking.terms.tail)
+        terms = change.terms_then(booking)
+        span = change.period.widened(terms.early_start, terms.tail)
         sweep_holds(sorted(locked.evse_ids), span, now=now)
     return given_up
 
@@ -316,7 +322,7 @@ def _nearest(
         return _longest(known)
     there = configuration.current(known.depot_id)
     try:
-        change, slot = change_length.planned(known, request)
+        change, slot = change_length.planned(known, request, now=now)
         pool = change_plan.pool(known, request, change, by, there)
     except BookingError:
         return None
@@ -325,7 +331,7 @@ def _nearest(
         supply = Supply.behind(there.limits, slot.longest, without=known.pk, now=now)
         change.period = until_charged.length(slot, pool, supply, wish_w, change.needs.max_power_w)
     return availability.nearest(
-        known.terms, pool, change.period, allowance=there.allowance(known.fleet_id, now=now),
+        change.terms_then(known), pool, change.period, allowance=there.allowance(known.fleet_id, now=now),
         limits=there.limits, wish_w=wish_w, without=known.pk, taken_too=taken_too, now=now,
     )  # fmt: skip
 
@@ -360,7 +366,8 @@ def _keep_beside(
     """Wait for the depot: the new place is occupied as well, the old period stays in force."""
     evse, tokens, was = place.evse, change.tokens_then, booking.evse.uid if booking.evse else None
     occupancy.place(booking, evse.pk, place.span, kind=Occupancy.Kind.PENDING, power_w=bid.power_w)
-    occupancy.claim_also(booking, change.period, tokens, change.vehicle.pk if change.vehicle else None)
+    vehicle_id = change.vehicle.pk if change.vehicle else None
+    occupancy.claim_also(booking, change.terms_then(booking), change.period, tokens, vehicle_id)
     booking.decide_until = decide_until(booking, change.period, asker.now)
     detail = {
         "by": Booking.Side.FLEET,
@@ -375,6 +382,7 @@ def _keep_beside(
             "price": quotes.brief(bid.quote),
         },
     }
+    note_option(detail, booking, change)
     lifecycle.record(
         booking, kind="change_requested", actor=asker.actor, at=asker.now, detail=detail, fields=["decide_until"]
     )  # fmt: skip

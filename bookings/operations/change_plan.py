@@ -8,10 +8,25 @@ from datetime import datetime
 from typing import Any
 
 from bookings.core.versions import Aspect
-from bookings.errors import DoesNotFit, NothingToChange, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus, BookingToken, Trailer, Vehicle
+from bookings.errors import (
+    DoesNotFit,
+    NotAtPartner,
+    NothingToChange,
+    NotOpenToYou,
+    OptionUnknown,
+    WrongStatus,
+)
+from bookings.models import (
+    Booking,
+    BookingOption,
+    BookingRequest,
+    BookingStatus,
+    BookingToken,
+    Trailer,
+    Vehicle,
+)
 from bookings.operations import request_log
-from bookings.operations.change_request import ChangeRequest, read_period
+from bookings.operations.change_request import ChangeRequest, option_called, read_period
 from bookings.operations.places import candidates
 from bookings.rules import fit, periods, permissions
 from bookings.rules.charging_duration import EnergyAsked
@@ -19,6 +34,7 @@ from bookings.rules.configuration import Bay, Configuration, Site
 from bookings.rules.energy_slots import asked_of, asked_then
 from bookings.rules.entitlement import entitled, own_trailer, own_vehicle, refuse_groups
 from bookings.rules.fit import Needs
+from bookings.rules.terms import Terms
 from bookings.search.bookable import evses_with_bays
 from depots.models import Depot, Evse
 from depots.periods import Period
@@ -42,10 +58,10 @@ class PlannedChange:
     """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is; `quote` is the
     price it was asked at, where it waited for an answer.
 
-    `energy` is newly asked for, empty where it is no longer; `power_w` is a new wish; `kept_w` what was kept for the change
-    while the depot decided. A rescue keeps as much as there is of its power (or of `rescued_w`); other moves of the depot lower
-    it only where that is accepted. `why` is what the depot says of its move, which
-    `is_offer` where it was offered and accepted. `until_no_show` as of ChangeRequest.
+    `option` is another one to be booked under, by its `terms`. `energy` is newly asked for, empty where it is no longer;
+    `power_w` is a new wish; `kept_w` what was kept for the change while the depot decided. A rescue keeps as much as there is of
+    its power (or of `rescued_w`); other moves of the depot lower it only where that is accepted. `why` is what the depot says of
+    its move, which `is_offer` where it was offered and accepted. `until_no_show` as of ChangeRequest.
     """
 
     period: Period
@@ -57,6 +73,8 @@ class PlannedChange:
     needs: Needs
     before: Before
     trailer: Trailer | None
+    option: BookingOption | None = None
+    terms: Terms | None = None
     plate: str = ""
     authorization_reference: str = ""
     quote: dict[str, Any] | None = None
@@ -79,6 +97,13 @@ class PlannedChange:
         """As far as the change names one; else ""."""
         return self.plate or (self.vehicle.plate if self.vehicle else "")
 
+    def terms_then(self, booking: Booking) -> Terms:
+        return self.terms or booking.terms
+
+    def option_then(self, booking: Booking) -> int:
+        """Its id."""
+        return self.option.pk if self.option is not None else booking.option_id
+
     def energy_then(self, booking: Booking) -> EnergyAsked | None:
         """What it will be asked to charge; the booking is as it was."""
         return asked_then(booking, self.vehicle) if self.energy is None else self.energy or None
@@ -97,6 +122,7 @@ class PlannedChange:
         differs = {
             Aspect.PLACE: (self.period, target and target.pk) != (booking.period, booking.evse_id)
             or power_w
+            or self.option_then(booking) != booking.option_id
             or self.is_other_energy(booking),
             Aspect.VEHICLE: tokens
             or plate
@@ -117,7 +143,7 @@ class PlannedChange:
 
 
 def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
-    """Raises VehicleUnknown, TrailerUnknown, TokenUnusable or EndsBeforeStart."""
+    """Raises VehicleUnknown, TrailerUnknown, TokenUnusable, EndsBeforeStart, OptionUnknown or NotAtPartner."""
     vehicle = own_vehicle(request.vehicle, booking.fleet)
     named: list[BookingToken] | None = None
     if request.tokens is not None or vehicle is not None:
@@ -139,6 +165,7 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         tokens=named,
         power_w=request.power_w,
         evse_asked=request.evse is not None,
+        option=_other_option(booking, request),
         needs=needs,
         before=before,
         trailer=trailer,
@@ -150,6 +177,26 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
     )
 
 
+def _other_option(booking: Booking, request: ChangeRequest) -> BookingOption | None:
+    option = request.option
+    if option is None or option.pk == booking.option_id:
+        return None
+    if not booking.is_ours:
+        raise NotAtPartner("A partner's depot has to be asked anew for what else it offers.")
+    if option.depot_id != booking.depot_id:
+        raise OptionUnknown(f"{option.code} is no booking option of {booking.depot}: a booking stays there.")
+    return option
+
+
+def take_terms(booking: Booking, change: PlannedChange, there: Configuration, now: datetime) -> None:
+    """Of another option those in force now, as for a new booking. Raises NotOpenToYou."""
+    if change.option is None:
+        return
+    if not there.offers_to(change.option.pk, booking.fleet_id, now=now):
+        raise NotOpenToYou("This offer is not open to you.")
+    change.terms = there.terms(change.option.pk, booking.fleet_id, now=now)
+
+
 def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChange, Evse]:
     """The change a pending request asks for, with the EVSE that is kept for it."""
     asked = request.asked
@@ -159,11 +206,14 @@ def from_request(booking: Booking, request: BookingRequest) -> tuple[PlannedChan
     trailer = Trailer.objects.filter(pk=request_log.trailer_asked(asked, booking) or 0).first()
     needs = Needs.from_json(asked["needs"]) if "needs" in asked else Needs.of(vehicle, trailer)
     period = read_period(asked["period"]) if "period" in asked else booking.period
+    option = option_called(asked.get("option")) if request.kind == BookingRequest.Kind.CHANGE else None
+    is_other = option is not None and option.pk != booking.option_id
     change = PlannedChange(
         period, target, vehicle, tokens, asked.get("power_w"), True, needs, Before.of(booking), trailer,
         plate=asked.get("plate", ""), authorization_reference=asked.get("authorization_reference", ""),
         quote=asked.get("quote"), energy=EnergyAsked(**asked["energy"]) if "energy" in asked else None,
-        until_no_show=asked.get("until_no_show", False),
+        until_no_show=asked.get("until_no_show", False), option=option if is_other else None,
+        terms=Terms.from_json(asked["terms"]) if is_other and "terms" in asked else None,
     )  # fmt: skip
     return change, target
 
@@ -174,7 +224,11 @@ def reach(booking: Booking, request: ChangeRequest, known: Configuration) -> set
         return set()
     if request.evse is not None:
         return {request.evse.pk}
-    return {bay.pk for bay in known.pools.get(booking.option_id, ())}
+    return {bay.pk for bay in known.pools.get(_option_id(booking, request), ())}
+
+
+def _option_id(booking: Booking, request: ChangeRequest) -> int:
+    return request.option.pk if request.option is not None else booking.option_id
 
 
 def pool(
@@ -182,11 +236,12 @@ def pool(
 ) -> list[Bay]:
     """Where it may go, of the EVSEs that are locked: the one asked for (the depot may take any of its own), else its
     own and others of the option. Raises DoesNotFit."""
-    of_option = known.pools.get(booking.option_id, ())
+    of_option = known.pools.get(change.option_then(booking), ())
     if change.evse_asked:
         in_reach = known.bays.values() if by == Booking.Side.DEPOT else of_option
         return candidates(list(in_reach), change.needs, change.evse)
-    ids = {*reach(booking, request, known), booking.evse_id}
+    own = set() if change.option is not None else {booking.evse_id}
+    ids = reach(booking, request, known) | own
     rows = [bay for pk, bay in known.bays.items() if pk in ids]
     if _stays(booking, request):
         return rows
@@ -202,11 +257,11 @@ def check(booking: Booking, change: PlannedChange, by: str, *, at: Depot | Site,
     check_status(booking, change)
     if change.period != booking.period and change.until_no_show:
         since = booking.late_from or booking.starts_at
-        periods.check_late(booking.terms, at, change.period, since=since, now=now)
+        periods.check_late(change.terms_then(booking), at, change.period, since=since, now=now)
     elif change.period != booking.period:
         keeps_start = change.period.starts_at == booking.starts_at
         check_times = periods.check_end if keeps_start else periods.check_period
-        check_times(booking.terms, at, change.period, now=now)
+        check_times(change.terms_then(booking), at, change.period, now=now)
     if is_same(booking, change):
         raise NothingToChange("This is what is booked already.")
 
@@ -222,6 +277,7 @@ def is_same(booking: Booking, change: PlannedChange) -> bool:
     """Whether a booking is what it is to become already."""
     return (
         change.period == booking.period
+        and change.option_then(booking) == booking.option_id
         and (not change.evse_asked or (change.evse is not None and change.evse.pk == booking.evse_id))
         and change.vehicle == booking.vehicle
         and not change.is_other_trailer(booking)

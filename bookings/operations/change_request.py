@@ -9,7 +9,7 @@ from typing import Any
 
 from bookings.core.versions import Aspect
 from bookings.errors import EndsBeforeStart
-from bookings.models import Booking, BookingRequest, BookingToken, Trailer, Vehicle
+from bookings.models import Booking, BookingOption, BookingRequest, BookingToken, Trailer, Vehicle
 from bookings.operations.request_log import NO_MESSAGE, Asked, ReceivedMessage
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.entitlement import TokenName
@@ -22,7 +22,8 @@ from depots.periods import Period
 class ChangeRequest:
     """Made at the edge and passed through to the locks. None, or "" for a text, leaves as it is.
 
-    `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `energy` is another energy to be
+    `period` stands for both `starts_at` and `ends_at`, either of which may be given alone. `option` is another one of the same
+    depot, whose terms and tariff hold from then on. `energy` is another energy to be
     charged; empty, that none is asked for any more. With `ends_when_charged` the end is found under the locks, from the start
     that is given or kept. `power_w` is a wish in watts. With `drops_trailer` its vehicle comes without one.
     A booking that charges can be given another end unless `while_charging` says no. `restores` is the version of the
@@ -36,6 +37,7 @@ class ChangeRequest:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     delay: timedelta | None = None
+    option: BookingOption | None = None
     evse: Evse | None = None
     vehicle: Vehicle | None = None
     trailer: Trailer | None = None
@@ -57,7 +59,8 @@ class ChangeRequest:
     @property
     def aspects(self) -> frozenset[Aspect]:
         """What of the booking it touches; see bookings/core/versions.py."""
-        place = (self.period, self.starts_at, self.ends_at, self.delay, self.evse, self.power_w, self.energy)
+        times = (self.period, self.starts_at, self.ends_at, self.delay)
+        place = (*times, self.option, self.evse, self.power_w, self.energy)
         trailer = self.trailer or self.drops_trailer or None
         who = (self.vehicle, trailer, self.tokens, self.needs or None, self.plate or None)
         asked = {
@@ -93,7 +96,7 @@ class ChangeRequest:
         is_timed = any(value is not None for value in times)
         return Asked(
             period=self.period_of(booking) if is_timed else None, evse=self.evse, vehicle=self.vehicle, tokens=tokens,
-            power_w=self.power_w, plate=self.plate, authorization_reference=self.authorization_reference,
+            option=self.option, power_w=self.power_w, plate=self.plate, authorization_reference=self.authorization_reference,
             needs=self.needs, energy=self.energy, trailer=self.trailer, drops_trailer=self.drops_trailer,
         )  # fmt: skip
 
@@ -104,6 +107,7 @@ class ChangeRequest:
         if Aspect.PLACE not in self.aspects:
             kept |= {
                 "period": read_period(asked["period"]) if "period" in asked else None,
+                "option": option_called(asked.get("option")),
                 "evse": Evse.objects.filter(pk=asked.get("evse_id")).first(),
                 "power_w": asked.get("power_w"),
                 "energy": EnergyAsked(**asked["energy"]) if "energy" in asked else None,
@@ -121,6 +125,11 @@ class ChangeRequest:
         if Aspect.NAME not in self.aspects:
             kept["authorization_reference"] = asked.get("authorization_reference", "")
         return replace(self, **kept)
+
+
+def option_called(code: str | None) -> BookingOption | None:
+    """An option of ours by BookingRequest.asked."""
+    return BookingOption.objects.filter(code=code, is_mirror=False).first() if code else None
 
 
 def read_period(stored: dict[str, str]) -> Period:

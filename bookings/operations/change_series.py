@@ -25,7 +25,7 @@ from bookings.errors import (
     NothingToChange,
     WrongStatus,
 )
-from bookings.models import Booking, BookingRequest, BookingSeries, BookingStatus
+from bookings.models import Booking, BookingOption, BookingRequest, BookingSeries, BookingStatus
 from bookings.operations.book_series import locked_series
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
@@ -65,7 +65,7 @@ def change_series(
     which has the outcomes, WrongStatus where none is left to change, or NothingToChange.
     """
     with calendars.one_operation():
-        series, rows = _locked(series_id, seen_version, now)
+        series, rows = _locked(series_id, seen_version, now, option=change.request.option)
         if change.scope == Scope.ONE:
             change_booking(_named(rows, change).pk, change.request, actor=actor, now=now)
         else:
@@ -111,12 +111,16 @@ def changeable(booking: Booking, now: datetime) -> bool:
     return booking.status in permissions.CHANGEABLE and booking.starts_at > now
 
 
-def _locked(series_id: int, seen_version: int | None, now: datetime) -> tuple[BookingSeries, list[Booking]]:
-    """The series, and its bookings in their order with all that a change of them may touch. Raises ChangedMeanwhile."""
+def _locked(
+    series_id: int, seen_version: int | None, now: datetime, *, option: BookingOption | None = None
+) -> tuple[BookingSeries, list[Booking]]:
+    """The series, and its bookings in their order with all that a change of them, to another `option` too, may touch. Raises
+    ChangedMeanwhile."""
     series = locked_series(series_id)
     first = SeriesPlan.of_series(series).first
     ids = list(series.bookings.values_list("pk", flat=True))
-    rows = lock_behind(ids, lambda evse_ids: lock_days(first, also=evse_ids, now=now))
+    more = {evse.pk for evse in option.evses.all()} if option is not None else set()
+    rows = lock_behind(ids, lambda evse_ids: lock_days(first, also={*evse_ids, *more}, now=now))
     if seen_version not in {None, version_of(series, [row.version for row in rows])}:
         raise ChangedMeanwhile("The series, or one of its bookings, has changed meanwhile. Look again.")
     return series, sorted(rows, key=lambda row: row.series_date or date.min)
@@ -232,6 +236,8 @@ def _change_template(series: BookingSeries, request: ChangeRequest, move: _Move)
         series.length = move.length if series.length is None else series.length + move.longer
         if series.length <= timedelta():
             raise EndsBeforeStart("The bookings that wait would end before they start.")
+    if request.option is not None and request.option != series.option:
+        series.option, series.evse = request.option, None
     series.evse = request.evse or series.evse
     series.trailer = None if request.drops_trailer else request.trailer or series.trailer
     asked: dict[str, Any] = {**series.asked}
@@ -245,7 +251,7 @@ def _change_template(series: BookingSeries, request: ChangeRequest, move: _Move)
     if request.energy is not None:
         asked["energy"] = request.energy.to_json()
     series.asked = asked
-    series.save(update_fields=["shift", "length", "evse", "vehicle", "trailer", "asked"])
+    series.save(update_fields=["shift", "length", "option", "evse", "vehicle", "trailer", "asked"])
 
 
 def _end_waiting(series: BookingSeries, rows: Sequence[Booking]) -> None:

@@ -75,7 +75,7 @@ def offer_locked(booking: Booking, offer: CounterOffer, *, actor: Actor, now: da
     given_up = occupancy.drop_pending(booking)
     place, watts = _place(booking, request, change, Asker(Booking.Side.DEPOT, actor, now))
     occupancy.place(booking, place.evse.pk, place.span, kind="pending", power_w=watts)
-    occupancy.claim_also(booking, change.period, change.tokens_then, booking.vehicle_id)
+    occupancy.claim_also(booking, booking.terms, change.period, change.tokens_then, booking.vehicle_id)
     booking.decide_until = until
     asked = Asked(period=change.period, power_w=offer.power_w, reason=offer.note[:200]).to_json()
     asked |= {"evse": place.evse.uid, "evse_id": place.evse.pk, "cancels": offer.cancels}

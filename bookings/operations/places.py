@@ -55,7 +55,7 @@ def sweep_holds(evse_ids: Sequence[int], span: Period, *, now: datetime) -> None
 def check_unclaimed(booking: Booking, tokens: Sequence[BookingToken]) -> None:
     """What the constraints would say of an unsaved one. Raises TokenElsewhere, VehicleElsewhere."""
     others = occupancy.claimed_by_others(
-        occupancy.claims(booking, booking.period, tokens, booking.vehicle_id)
+        occupancy.claims(booking, booking.terms, booking.period, tokens, booking.vehicle_id)
     )
     if any(claim.token_key for claim in others):
         raise TokenElsewhere(CARD_ELSEWHERE)

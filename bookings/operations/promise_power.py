@@ -34,7 +34,7 @@ def watts_for(
     if change.kept_w is not None:
         return change.kept_w  # kept while the depot decided, whatever became of its limits meanwhile
     wish_w = change.power_w if change.power_w is not None else booking.wished_power_w
-    most_w = booking.terms.max_promise_w
+    most_w = change.terms_then(booking).max_promise_w
     if change.is_rescue:
         return _rescued(supply, booking, target, span, change)
     if by == Booking.Side.DEPOT:
@@ -76,7 +76,7 @@ def _asked_of_manager(
         watts = _as_much_as_there_is(supply, booking, target, span, change, booking.wished_power_w)
     else:
         watts = supply.promise(
-            target, span, None, change.needs.max_power_w, most_w=booking.terms.max_promise_w
+            target, span, None, change.needs.max_power_w, most_w=change.terms_then(booking).max_promise_w
         )
         watts = max(watts, _already(booking, change, target))
     if watts < booking.promised_power_w and not change.accepts_lower_power:
@@ -93,7 +93,7 @@ def _as_much_as_there_is(
     wanted_w: int,
 ) -> int:
     """As much of what is wanted as a wish could get there, and no less than without one. Raises PowerUnavailable."""
-    most_w = booking.terms.max_promise_w
+    most_w = change.terms_then(booking).max_promise_w
     power = supply.lowest(target, span)
     default_w = supply.promise(target, span, None, change.needs.max_power_w, most_w=most_w)
     if booking.wished_power_w is not None:

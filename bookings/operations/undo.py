@@ -11,7 +11,16 @@ from bookings.actors import Actor
 from bookings.core import calendars, lifecycle
 from bookings.core.locking import lock_bookings
 from bookings.errors import BookingError, RequestIdInUse, TooLateToUndo
-from bookings.models import Booking, BookingSeries, BookingStatus, BookingToken, CancelReason, Trip, Vehicle
+from bookings.models import (
+    Booking,
+    BookingOption,
+    BookingSeries,
+    BookingStatus,
+    BookingToken,
+    CancelReason,
+    Trip,
+    Vehicle,
+)
 from bookings.operations.book import hold_slot, request_booking
 from bookings.operations.book_series import locked_series
 from bookings.operations.cancel import cancel_booking
@@ -51,6 +60,7 @@ class Undo:
     by: str = Booking.Side.FLEET
     period: Period | None = None
     evse_id: int | None = None
+    option_id: int | None = None
     vehicle_id: int | None = None
     tokens: tuple[TokenName, ...] | None = None
 
@@ -108,6 +118,7 @@ def _taken_back(undo: Undo, accepts_lower_power: bool, actor: Actor, now: dateti
     if undo.act == Act.CHANGED:
         request = ChangeRequest(
             period=undo.period, evse=Evse.objects.filter(pk=undo.evse_id or 0).first(), tokens=undo.tokens,
+            option=BookingOption.objects.filter(pk=undo.option_id or 0).first(),
             vehicle=Vehicle.objects.filter(pk=undo.vehicle_id or 0).first(), restores=undo.version,
             accepts_lower_power=accepts_lower_power,
         )  # fmt: skip
@@ -134,7 +145,7 @@ def _done_before(undo: Undo) -> Booking | None:
 
 def _is_as_before(undo: Undo, booking: Booking) -> bool:
     """All that the click changed is what it was."""
-    wanted = {"evse_id": undo.evse_id, "vehicle_id": undo.vehicle_id}
+    wanted = {"evse_id": undo.evse_id, "option_id": undo.option_id, "vehicle_id": undo.vehicle_id}
     return (
         (undo.period is None or undo.period.in_utc() == booking.period.in_utc())
         and (undo.tokens is None or set(undo.tokens) == set(named(list(booking.tokens.all()))))

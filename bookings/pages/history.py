@@ -347,7 +347,8 @@ def _is_refused_by_rule(ask: BookingRequest) -> bool:
 
 def _of_refusal(ask: BookingRequest, booking: Booking, known: set[str], is_fleet: bool) -> TimelineEntry:
     title = REFUSED[ask.kind]
-    wanted = differences.words({"after": ask.asked}, booking)
+    before = {"option": booking.option.code}
+    wanted = differences.words({"before": before, "after": ask.asked}, booking)
     text = " ".join(f"{part.rstrip('.')}." for part in (wanted, ask.reason) if part)
     return TimelineEntry(
         ask.asked_at, title, text, _by(ask.asked_by, booking, known, is_fleet), "ban", "danger"
@@ -373,6 +374,7 @@ def _as_it_is(booking: Booking) -> dict[str, Any]:
     energy = asked_of(booking)
     return {
         "period": booking.period.as_json(),
+        "option": booking.option.code,
         "evse": booking.evse.uid if booking.evse else None,
         "vehicle": booking.plate,
         "trailer": booking.trailer.plate if booking.trailer else None,

@@ -91,12 +91,12 @@ def booking(request: HttpRequest, booking_id: str) -> HttpResponse:
 
 @router.patch("/{booking_id}", response=WholeBooking)
 def change(request: HttpRequest, booking_id: str, body: BookingChange) -> HttpResponse:
-    """Ask for another time, EVSE, power, vehicle or tokens. With `If-Match` only of the version that is named."""
+    """Ask for another time, option, EVSE, power, vehicle or tokens. With `If-Match` only of the version that is named."""
     caller = caller_of(request)
     found = own_booking(caller, booking_id)
     seen = seen_version(request, found.version, of="booking")
     changed = operations.change_booking(
-        found.pk, change_request(caller, found.option, body), seen_version=seen, seen_exactly=True,
+        found.pk, change_request(caller, found.depot, found.option, body), seen_version=seen, seen_exactly=True,
         actor=caller.actor, now=caller.now,
     )  # fmt: skip
     return told_whole(changed)

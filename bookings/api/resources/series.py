@@ -109,7 +109,7 @@ def change(request: HttpRequest, series_id: str, body: SeriesPatch) -> HttpRespo
     asked = SeriesChange(
         scope=Scope(body.scope),
         booking_id=_named(found, body),
-        request=change_request(caller, found.option, body),
+        request=change_request(caller, found.option.depot, found.option, body),
     )
     try:
         operations.change_series(found.pk, asked, seen_version=seen, actor=caller.actor, now=caller.now)

@@ -10,15 +10,27 @@ from typing import Any
 
 from django import forms
 
-from bookings.models import GROUP, Booking, BookingStatus, BookingToken, CancelReason, Token, Trailer, Vehicle
+from bookings.models import (
+    GROUP,
+    Booking,
+    BookingOption,
+    BookingStatus,
+    BookingToken,
+    CancelReason,
+    Token,
+    Trailer,
+    Vehicle,
+)
 from bookings.pages import overlaps, wording
 from bookings.pages.forms.energy import ENERGY_FIELDS, EnergyFields, energy_of, written
 from bookings.pages.forms.fields import DayInput, MomentField, RowField, ShownPriceField, period_in
 from bookings.pages.forms.row_versions import ShownForm
+from bookings.rules import fit
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.energy_slots import asked_of
 from bookings.rules.entitlement import TokenName
-from bookings.search.bookable import evses_with_bays
+from bookings.rules.fit import Needs
+from bookings.search.bookable import bookable_options, evses_with_bays
 from depots.models import Depot, Evse
 from depots.token_numbers import normalise
 from depots.wall_clock import local_text
@@ -75,6 +87,7 @@ class ChangeForm(EnergyFields, ShownForm):
 
     def __init__(self, booking: Booking, given: Mapping[str, Any] | None, *, now: datetime) -> None:
         self.booking, self.now = booking, now
+        self._other_options: dict[Evse, BookingOption] = {}
         zone = booking.depot.zone
         self._named = {(normalise(t.uid, t.type), t.type) for t in booking.tokens.all()}
         own = list(Token.objects.filter(fleet=booking.fleet_id).select_related("vehicle"))
@@ -162,6 +175,8 @@ class ChangeForm(EnergyFields, ShownForm):
         evse, vehicle = cleaned.get("evse"), cleaned["vehicle"]
         if evse is not None and evse.pk != booking.evse_id:
             found["evse"] = evse
+            if (option := self._other_options.get(evse)) is not None:
+                found["option"] = option
         if self.is_edited("vehicle") and vehicle is not None and vehicle.pk != booking.vehicle_id:
             found["vehicle"] = vehicle
         found |= self._trailer_asked()
@@ -236,13 +251,31 @@ class ChangeForm(EnergyFields, ShownForm):
         return self._named <= theirs
 
     def _offer_evses(self) -> None:
-        rows = list(evses_with_bays().filter(options=self.booking.option_id).order_by("uid"))
+        """Those of what is booked, and those it fits that the depot offers otherwise."""
+        own = list(evses_with_bays().filter(options=self.booking.option_id).order_by("uid"))
+        if self.booking.is_ours:
+            self._other_options = self._offered_otherwise({evse.pk for evse in own})
+        rows = [*own, *self._other_options]
         if not self.booking.is_ours or len(rows) < 2:
             del self.fields["evse"]
             return
         field = self.fields["evse"]
         assert isinstance(field, RowField)
-        field.offer(rows, lambda e: e.uid, lambda e: f"{e.uid} · {e.max_power_w / 1000:g} kW")
+        field.offer(
+            rows, lambda e: e.uid, lambda e: f"{e.uid} · {e.max_power_w / 1000:g} kW",
+            heading=lambda e: "Other offers of this depot" if e in self._other_options else "",
+        )  # fmt: skip
+
+    def _offered_otherwise(self, own: set[int]) -> dict[Evse, BookingOption]:
+        """By EVSE the narrowest of the depot's other options that are open to the fleet."""
+        booking, needs = self.booking, Needs.of(self.booking.vehicle, self.booking.trailer)
+        options = bookable_options(booking.fleet, now=self.now).filter(depot=booking.depot_id)
+        others = [option for option in options if option.pk != booking.option_id]
+        found: dict[Evse, BookingOption] = {}
+        for option in sorted(others, key=lambda option: len(option.evses.all()), reverse=True):
+            fitting = [evse for evse in option.evses.all() if not fit.misfits(needs, evse)]
+            found |= {evse: option for evse in fitting if evse.pk not in own}
+        return dict(sorted(found.items(), key=lambda item: item[0].uid))
 
     def _offer_trailers(self) -> None:
         rows = Trailer.objects.filter(fleet=self.booking.fleet_id).order_by("plate")

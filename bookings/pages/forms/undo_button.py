@@ -37,6 +37,7 @@ def read(text: str) -> Undo:
         by=told["by"],
         period=Period(*map(datetime.fromisoformat, period)) if period else None,
         evse_id=told["evse_id"],
+        option_id=told.get("option_id"),  # of a button from before there was one, none
         vehicle_id=told["vehicle_id"],
         tokens=tuple(TokenName(**token) for token in tokens) if tokens is not None else None,
     )
@@ -49,5 +50,6 @@ def _as_json(undo: Undo) -> dict[str, Any]:
     tokens = [asdict(token) for token in undo.tokens] if undo.tokens is not None else None
     return {
         "act": undo.act, "booking_id": undo.booking_id, "version": undo.version, "at": undo.at.isoformat(),
-        "by": undo.by, "period": period, "evse_id": undo.evse_id, "vehicle_id": undo.vehicle_id, "tokens": tokens,
+        "by": undo.by, "period": period, "evse_id": undo.evse_id, "option_id": undo.option_id,
+        "vehicle_id": undo.vehicle_id, "tokens": tokens,
     }  # fmt: skip

@@ -131,6 +131,20 @@ def test_a_change_asks_for_what_is_named_and_keeps_the_rest(site: Site) -> None:
     assert response["ETag"] != '"1"'
 
 
+def test_a_change_asks_for_another_option_of_the_depot_and_for_states_of_charge(site: Site) -> None:
+    told, other = site.book(), make_evse(site.depot)
+    site.vehicle.battery_wh = 500_000
+    site.vehicle.save()
+
+    moved = site.system.send("PATCH", f"/bookings/{told['id']}", {"option": other.uid})
+    longer = site.system.send("PATCH", f"/bookings/{told['id']}", {"soc_from": 20, "soc_to": 80})
+
+    assert moved.status_code == longer.status_code == 200, (moved.content, longer.content)
+    assert (moved.json()["option"], moved.json()["evse"]) == (other.uid, other.uid)
+    assert (moved.json()["starts_at"], moved.json()["ends_at"]) == (told["starts_at"], told["ends_at"])
+    assert Booking.objects.get(pk=told["id"]).energy_wh == 300_000
+
+
 def test_a_change_of_an_older_version_is_refused_whatever_it_is_about(site: Site) -> None:
     made = site.book()
     other = make_vehicle(site.fleet)

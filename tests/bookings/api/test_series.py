@@ -11,7 +11,7 @@ from bookings.models import Booking, BookingSeries
 from tests.bookings.api.conftest import Site
 from tests.bookings.api.fleet_system import FleetSystem, refused
 from tests.bookings.api.test_bookings import OBJECT
-from tests.factories import at, book_slot, make_fleet, make_vehicle, option_of, slot
+from tests.factories import at, book_slot, make_evse, make_fleet, make_vehicle, option_of, slot
 
 pytestmark = pytest.mark.django_db
 DAYS = ["2030-01-15", "2030-01-16", "2030-01-17"]
@@ -123,6 +123,16 @@ def test_one_following_or_all_are_changed(site: Site) -> None:
     assert starts({"scope": "all", **first}) == ["11", "14", "12"]
 
 
+def test_all_go_to_another_option(site: Site) -> None:
+    told, other = booked(site), make_evse(site.depot)
+
+    changed = site.system.send("PATCH", f"/series/{told['id']}", {"scope": "all", "option": other.uid})
+
+    assert changed.status_code == 200, changed.content
+    assert {(one["option"], one["evse"]) for one in changed.json()["bookings"]} == {(other.uid, other.uid)}
+    assert BookingSeries.objects.get().option == option_of(other)
+
+
 def test_a_change_of_several_is_all_or_nothing(site: Site) -> None:
     told = booked(site)
     other = make_vehicle()
@@ -145,7 +155,7 @@ def test_a_change_of_several_is_all_or_nothing(site: Site) -> None:
         ({"scope": "following", "booking": 1, "power_kw": 100}, "booking"),
         ({"scope": "following", "booking": None, "power_kw": 100}, "booking"),
         ({"scope": "all", "booking": 1, "power_kw": 100}, "booking"),
-        ({"scope": "all", "option": "x"}, "option"),
+        ({"scope": "all", "colour": "red"}, "colour"),
     ],
 )
 def test_a_change_says_which_are_meant(site: Site, body: dict[str, Any], field: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -200,11 +200,11 @@ def test_who_finds_no_room_is_told_what_stands_in_the_way_and_nothing_more() -> 
     assert refusal.value.nearest is not None
 
 
-def by_energy(yard: Yard, hour: int, kwh: int, **asked: Any) -> Booking:
+def by_energy(yard: Yard, starts_at: datetime, kwh: int, **asked: Any) -> Booking:
     asked.setdefault("vehicle", make_vehicle(yard.fleet))
     energy = EnergyAsked(energy_wh=kwh * 1000)
     request = operations.SlotRequest.until_charged(
-        starts_at=at(hour), energy=energy, fleet=yard.fleet, option=yard.pool, **asked
+        starts_at=starts_at, energy=energy, fleet=yard.fleet, option=yard.pool, **asked
     )
     return operations.request_booking(request, actor=DISPATCHER, now=NOW)
 
@@ -214,7 +214,7 @@ def test_room_is_made_for_as_long_as_charging_takes() -> None:
     yard = Yard()
     first, second = yard.split()
 
-    longer = by_energy(yard, 10, 600)
+    longer = by_energy(yard, at(10), 600)
 
     first.refresh_from_db()
     second.refresh_from_db()
@@ -249,7 +249,7 @@ def test_what_no_moves_make_room_for_is_refused_and_moves_nobody() -> None:
     before = sorted(Booking.objects.values_list("pk", "evse_id", "version"))
 
     with pytest.raises(SlotTaken) as refusal:
-        by_energy(yard, 10, 1000)
+        by_energy(yard, at(10), 1000)
 
     assert "no move of other bookings would make room" in str(refusal.value)
     assert sorted(Booking.objects.values_list("pk", "evse_id", "version")) == before
@@ -275,23 +275,23 @@ def suffices(yard: Yard, truck: Vehicle, period: Period, kwh: int) -> bool:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_energy_gets_in_whenever_a_slot_by_time_that_suffices_would(seed: int) -> None:
-    """Depots at random, some with a limit of power and EVSEs of several powers: at every length on the step it is tried by time,
-    and taken back."""
+    """One after the other stands at one or the other of two EVSEs, some where they asked to: at every length on the step it is
+    tried by time, and taken back."""
     chance = random.Random(seed)
-    yard = Yard(3, grid_limit_w=chance.choice([None, 500_000]))
-    for evse in yard.evses[1:]:
-        Evse.objects.filter(pk=evse.pk).update(max_power_w=chance.choice([150_000, 400_000]))
-    for _ in range(9):
-        first, asked = chance.randrange(4, 14), chance.choice([{}, {}, {"evse": chance.choice(yard.evses)}])
-        with suppress(SlotTaken, PowerUnavailable):
-            yard.book(quarters(first, first + chance.randrange(2, 7)), **asked)
-    truck = make_vehicle(yard.fleet)
-    hour, kwh = chance.choice([1, 2, 3]), chance.choice([100, 200, 300])
+    yard = Yard(2, grid_limit_w=chance.choice([None, 600_000]))
+    Evse.objects.filter(pk=yard.evses[1].pk).update(max_power_w=chance.choice([200_000, 400_000]))
+    first = 4
+    while first < 24:
+        last = first + chance.choice([2, 3, 4])
+        there = yard.book(quarters(first, last), power_w=100_000, evse=chance.choice(yard.evses))
+        Booking.objects.filter(pk=there.pk).update(is_evse_asked=chance.random() < 0.1)
+        first = last + chance.choice([0, 1])
+    truck, first, kwh = make_vehicle(yard.fleet), chance.choice([6, 8, 10]), chance.choice([150, 250, 350])
 
-    lengths = [quarters(4 * hour, 4 * hour + count) for count in range(2, 17)]
+    lengths = [quarters(first, first + count) for count in range(2, 17)]
     by_time = [period for period in lengths if suffices(yard, truck, period, kwh)]
     try:
-        booked = by_energy(yard, 8 + hour, kwh, vehicle=truck)
+        booked = by_energy(yard, quarters(first, 24).starts_at, kwh, vehicle=truck)
     except SlotTaken:
         assert not by_time
     else:

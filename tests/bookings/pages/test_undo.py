@@ -102,6 +102,19 @@ def test_a_change_is_undone_as_a_whole(
     assert [token.uid for token in booking.tokens.all()] == before
 
 
+def test_a_change_to_another_offer_is_undone(dispatcher: Client, booking: Booking, evse: Evse) -> None:
+    make_evse(evse.depot, uid="KAS-2")
+    answer = change(
+        dispatcher, booking, evse="KAS-2", starts_at="2030-01-15T10:00", ends_at="2030-01-15T11:00"
+    )
+    assert Booking.objects.get(pk=booking.pk).option.code == "KAS-2"
+
+    undo(dispatcher, answer)
+
+    booking.refresh_from_db()
+    assert (booking.option, booking.evse, booking.period) == (option_of(evse), evse, slot(10, 11))
+
+
 def test_a_cancelled_slot_is_booked_anew_once_if_it_is_still_free(
     dispatcher: Client, booking: Booking, evse: Evse
 ) -> None:

@@ -472,7 +472,7 @@ def test_a_pooled_bookings_evse_is_chosen_within_its_option(
 ) -> None:
     depot = make_depot()
     first, second = make_evse(depot, uid="P-1", option=False), make_evse(depot, uid="P-2", option=False)
-    pool, elsewhere = make_option(first, second, code="POOL"), make_evse(depot, uid="E-1")
+    pool, elsewhere = make_option(first, second, code="POOL"), make_evse(uid="E-1")
     booking = book_slot(
         fleet=fleet,
         option=pool,
@@ -490,6 +490,24 @@ def test_a_pooled_bookings_evse_is_chosen_within_its_option(
     assert refused.status_code == 422
     assert "evse" in refused.context["form"].errors
     assert booking.evse == second
+
+
+def test_an_evse_that_the_depot_offers_otherwise_is_chosen_with_its_option_if_the_truck_fits(
+    dispatcher: Client, booking: Booking, evse: Evse
+) -> None:
+    other = make_evse(evse.depot, uid="KAS-2", max_power_w=150_000)
+    make_option(other, evse, code="BOTH")
+    make_evse(evse.depot, uid="KAS-3", max_vehicle_length_cm=600)
+
+    form = dispatcher.get(f"/bookings/{booking.pk}/change/").content.decode()
+    answer = dispatcher.post(f"/bookings/{booking.pk}/change/", change_of(booking, evse="KAS-2"))
+
+    booking.refresh_from_db()
+    assert "KAS-2 · 150 kW" in form
+    assert "KAS-3" not in form
+    assert answer.status_code == 302
+    assert (booking.evse, booking.option) == (other, option_of(other))
+    assert "Offer KAS-2 instead of KAS-1" in page_of(dispatcher, booking)
 
 
 def test_a_refused_change_says_why_at_the_field_with_what_is_nearest(
