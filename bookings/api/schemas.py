@@ -196,6 +196,9 @@ class Slot(BaseModel):
     price: PriceObject | None
     distance_km: float | None
     calendar_age_s: int | None = Field(description="of a partner's calendar")
+    note: str | None = Field(
+        None, description="only where evse is null: a sentence on who names it, and what that takes"
+    )
 
 
 class RefusedSlot(BaseModel):

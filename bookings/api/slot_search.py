@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from bookings.api.fields import Kilowatts, Moment, Name, Parameters, Plate, watts
 from bookings.api.problems import Invalid
 from bookings.models import Vehicle
+from bookings.operations import offers_by_moves
 from bookings.rules.charging_duration import Charging, EnergyAsked
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.along_route import (
@@ -169,7 +170,9 @@ class SlotQuestion:
         circle = self._circle()
         search = replace(self._search(period), depot=self.depot, near=circle, patience=patience)
         distance = _distance_from(circle)
-        return _best([Found(offer, distance(offer.option.depot)) for offer in find_slots(search)])
+        offers = find_slots(search)
+        offers += offers_by_moves(search, offers)
+        return _best([Found(offer, distance(offer.option.depot)) for offer in offers])
 
     def _along(self, length: timedelta) -> list[Found]:
         query = self.query

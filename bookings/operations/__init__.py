@@ -45,6 +45,7 @@ from bookings.operations.expire import (
 from bookings.operations.late import delay_booking, foreseen_delay, swap_vehicle
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
+from bookings.operations.offers_by_moves import offers_by_moves
 from bookings.operations.owner_answers import record_owner_answer
 from bookings.operations.partner_answers import RemoteState, adopt_remote, with_asked
 from bookings.operations.partner_asks import (
@@ -188,6 +189,7 @@ __all__ = [
     "mark_seen",
     "match_remote_session",
     "offer_instead",
+    "offers_by_moves",
     "open_counter_offer",
     "overdue_remote",
     "preview_series",

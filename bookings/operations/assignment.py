@@ -7,19 +7,21 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cache
 
+from bookings.core.standing import Standing
 from bookings.errors import NO_ROOM, BookingError, PowerUnavailable, SlotTaken
 from bookings.operations import until_charged
 from bookings.operations.booking_ground import BookingGround
-from bookings.operations.make_room import Newcomer, Place, make_room
-from bookings.operations.places import FreePlace, free_places
+from bookings.operations.make_room import Newcomer, Place, foreseen_room, make_room
+from bookings.operations.places import Beside, FreePlace, free_places
 from bookings.operations.quotas_under_lock import allotted
-from bookings.operations.room_until_charged import make_room_until_charged
+from bookings.operations.room_until_charged import make_room_until_charged, room_until_charged
 from bookings.operations.slot_request import SlotRequest
 from bookings.rules import guest_hours, periods
-from bookings.rules.configuration import Bay
+from bookings.rules.configuration import Bay, Configuration
 from bookings.rules.power import Supply
 from bookings.rules.quotas import Allotted
 from bookings.rules.rearrangement import tightest_first
+from bookings.rules.terms import Terms
 from bookings.search import availability
 from depots.periods import Period
 
@@ -46,6 +48,26 @@ def assigned(
         raise SlotTaken
     comer = _newcomer(pool, request, ground, now)
     return request, make_room(comer, ground.configuration, ground.locked, now=now)
+
+
+def foreseen_by_moves(
+    request: SlotRequest, pool: Sequence[Bay], there: Configuration, terms: Terms, *, now: datetime
+) -> tuple[Period, Place]:
+    """Of a pool of which no EVSE is free: when and where it would be put if others made room, as things stand. Raises SlotTaken,
+    or what is wrong with the period."""
+    nothing = Standing(None, (), is_armed=False)  # what stands there is read to see who could move
+    ground = BookingGround(there, terms, Beside(), nothing, vehicle=None, draft=None)
+
+    def comer(period: Period) -> Newcomer:
+        return _newcomer(pool, replace(request, period=period), ground, now)
+
+    slot = request.energy_slot(terms, there.site)
+    if slot is None:
+        period, place = request.period, foreseen_room(comer(request.period), there, now=now)
+    else:
+        found = room_until_charged(slot, comer, there, now=now)
+        period, place = found.period, found.place
+    return _lasting(period, request, ground, now).period, place
 
 
 def _until_charged(

@@ -85,6 +85,14 @@ def make_room(comer: Newcomer, there: Configuration, locked: Beside, *, now: dat
     raise SlotTaken(ground.why_full(comer))
 
 
+def foreseen_room(comer: Newcomer, there: Configuration, *, now: datetime) -> Place:
+    """Where room would be made as things stand; nothing is locked, and nobody moves. Raises SlotTaken."""
+    ground = RoomGround.read(comer, there, now)
+    for _, place in ground.rooms(comer, Budget(), now=now):
+        return place
+    raise SlotTaken(ground.why_full(comer))
+
+
 @dataclass(frozen=True)
 class RoomGround:
     """What stands at the EVSEs within reach, and which of it may be moved, by holder."""

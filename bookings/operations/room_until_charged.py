@@ -22,6 +22,16 @@ LOOKED_FOR_S = 0.1
 MOST_LOOKED_AT = 8
 
 
+@dataclass(frozen=True)
+class Room:
+    """A slot for which there is room by these moves."""
+
+    period: Period
+    plan: Rearrangement
+    place: Place
+    ground: RoomGround
+
+
 def make_room_until_charged(
     slot: EnergySlot,
     comer: Callable[[Period], Newcomer],
@@ -30,11 +40,16 @@ def make_room_until_charged(
     *,
     now: datetime,
 ) -> tuple[Period, Place]:
-    """The shortest slot for which others can make room and in which its promised power suffices, and the place, made free.
-    `comer` is who needs it for so long.
+    """What `room_until_charged` finds, made free. Raises SlotTaken or ReachesFurther, as `make_room` does."""
+    found = room_until_charged(slot, comer, there, now=now)
+    return found.period, found.ground.carried_out(found.plan, comer(found.period), locked, now)
 
-    Raises SlotTaken or ReachesFurther, as `make_room` does.
-    """
+
+def room_until_charged(
+    slot: EnergySlot, comer: Callable[[Period], Newcomer], there: Configuration, *, now: datetime
+) -> Room:
+    """The shortest slot for which others can make room and in which its promised power suffices; `comer` is who needs it for so
+    long. Raises SlotTaken."""
     longest = comer(slot.longest)
     ground = RoomGround.read(longest, there, now)
     lengths = list(slot.lengths(_most_w(longest)))
@@ -42,8 +57,7 @@ def make_room_until_charged(
     found = search.in_few_steps(lengths) or search.one_by_one()
     if found is None:
         raise SlotTaken(ground.why_full(comer(lengths[0])))
-    period, plan = found
-    return period, ground.carried_out(plan, comer(period), locked, now)
+    return found
 
 
 def _most_w(comer: Newcomer) -> int:
@@ -61,7 +75,7 @@ class _Search:
     budget: Budget = field(default_factory=lambda: Budget(seconds=LOOKED_FOR_S))
     passed_over: list[Period] = field(default_factory=list)
 
-    def in_few_steps(self, lengths: Iterable[Period]) -> tuple[Period, Rearrangement] | None:
+    def in_few_steps(self, lengths: Iterable[Period]) -> Room | None:
         """Passes over each length for which what was promised in a shorter one does not suffice."""
         most_w = None
         for period in lengths:
@@ -70,25 +84,25 @@ class _Search:
                 continue
             if not self.ground.can_have_room(self.comer(period)):
                 break
-            plan, most_w = self._tried(period)
-            if plan is not None:
-                return period, plan
+            found, most_w = self._tried(period)
+            if found is not None:
+                return found
         return None
 
-    def one_by_one(self) -> tuple[Period, Rearrangement] | None:
+    def one_by_one(self) -> Room | None:
         """What was passed over: moves that only a longer slot needs may bring it power."""
         for period in self.passed_over:
-            plan, _ = self._tried(period)
-            if plan is not None:
-                return period, plan
+            found, _ = self._tried(period)
+            if found is not None:
+                return found
         return None
 
-    def _tried(self, period: Period) -> tuple[Rearrangement | None, int | None]:
+    def _tried(self, period: Period) -> tuple[Room | None, int | None]:
         """What suffices for this length; else the most that would be promised, None where nothing would."""
         powers = []
         found = self.ground.rooms(self.comer(period), self.budget, now=self.now)
         for plan, place in islice(found, MOST_LOOKED_AT):
             if self.slot.suffices(period, place.watts):
-                return plan, place.watts
+                return Room(period, plan, place, self.ground), place.watts
             powers.append(place.watts)
         return None, max(powers, default=None)

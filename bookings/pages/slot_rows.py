@@ -107,6 +107,7 @@ class SlotRows:
     ) -> None:
         self._form, self._search, self._strips, self._payments = form, search, strips, payments
         self._holds, self._bookings = reverse("bookings:holds"), reverse("bookings:bookings")
+        self._repeated = reverse("bookings:repeat_slot")
         self._sent_by_all = {
             "request_id": str(request_id),
             "shown_at": search.now.isoformat(),
@@ -153,8 +154,13 @@ class SlotRows:
         planned = ""
         if told := partner_notes.planned(offer):
             planned = f'<p class="offer-trouble" data-planned>{icon("alert-triangle")}{escape(told)}</p>'
+        later = (
+            f'<p class="offer-facts" data-undecided>{escape(offer.undecided)}</p>\n'
+            if offer.undecided
+            else ""
+        )
         return (
-            f'<div class="offer-what"><p class="offer-name">{uid}{state}</p>\n{warning}{planned}\n'
+            f'<div class="offer-what"><p class="offer-name">{uid}{state}</p>\n{warning}{planned}\n{later}'
             f'{self._until(offer)}<p class="offer-facts">{_facts(offer.power_w, offer.evse)}</p></div>'
         )
 
@@ -170,6 +176,8 @@ class SlotRows:
         )  # fmt: skip
 
     def _day(self, offer: SlotOffer) -> str:
+        if offer.is_by_moves:  # no one EVSE's day is its
+            return '<div class="offer-day"></div>'
         return f'<div class="offer-day">{self._strips.of(offer)}{_SCALE}</div>'
 
     def _price_and_form(self, offer: SlotOffer, uid: str) -> str:
@@ -206,6 +214,15 @@ class SlotRows:
         return (
             f'<button class="btn btn-primary" type="submit">Reserve<span class="visually-hidden"> {uid}</span></button>\n'
             f'<button class="btn btn-quiet" type="submit" formaction="{self._bookings}">{at_once}'
+            f'<span class="visually-hidden">: {uid}</span></button>{self._repeat(uid)}'
+        )
+
+    def _repeat(self, uid: str) -> str:
+        """A series has a vehicle."""
+        if self._search.vehicle is None:
+            return ""
+        return (
+            f'\n<button class="btn btn-quiet" type="submit" formaction="{self._repeated}">Repeat'
             f'<span class="visually-hidden">: {uid}</span></button>'
         )
 

@@ -93,7 +93,8 @@ class SlotOffer:
     many of those that a partner may assign are free now, and of how many; `trouble` says what stands in the way there now, if the
     period starts within the hour (bookings.search.trouble). `payment_terms` are agreed with the fleet,
     if any are. `most_w` is what may be wished, where it is free. `nearest` of a hint that looks free is on the step that the
-    calendar tells: the period itself, or one beside it.
+    calendar tells: the period itself, or one beside it. `is_by_moves`: no EVSE of the option is free all the time, and one is
+    made so by moving other bookings; which, is decided then.
     """
 
     option: BookingOption
@@ -110,10 +111,18 @@ class SlotOffer:
     trouble: str = ""
     payment_terms: PaymentTerms | None = None
     most_w: int | None = None
+    is_by_moves: bool = False
 
     @property
     def is_free(self) -> bool:
         return self.refusal is None
+
+    @property
+    def undecided(self) -> str:
+        """A sentence for people where its EVSE is not known yet; else empty."""
+        if self.is_by_moves:
+            return "None of its EVSEs is free all the time: one is made free by moving other bookings, and named once you book."
+        return "" if self.evse is not None else "The partner names the EVSE later."
 
     @property
     def is_best_effort(self) -> bool:

@@ -62,6 +62,7 @@ def _item(one: Found, now: datetime) -> dict[str, Any]:
         "price": brief(offer.quote.to_json()) if offer.quote is not None else None,
         "distance_km": round(one.distance_km, 1) if one.distance_km is not None else None,
         "calendar_age_s": max(0, int((now - told_at).total_seconds())) if told_at is not None else None,
+        **({"note": offer.undecided} if offer.undecided else {}),
     }
 
 

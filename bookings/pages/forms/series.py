@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from bookings.rules.energy_slots import asked_of
 from bookings.rules.entitlement import TokenName
 from bookings.rules.permissions import CHANGEABLE
 from bookings.rules.recurrence import MOST_OCCURRENCES
+from depots.models import Depot
 from depots.periods import Period
 from depots.wall_clock import MomentUnclear, local_text, read_moment
 
@@ -28,8 +30,37 @@ UNITS = [("DAILY", "days"), ("WEEKLY", "weeks"), ("MONTHLY", "months")]
 _MOVED = re.compile(r"(\d{4}-\d\d-\d\d)\|([0-9T:.+-]{16,32})\|([0-9T:.+-]{16,32})", re.ASCII)
 
 
+@dataclass(frozen=True)
+class RepeatedSlot:
+    """What is to come again, as it is asked for, and the day it is proposed to begin on; `adopts` is a booking, by id, that can
+    be the first day itself."""
+
+    asked: SlotRequest
+    depot: Depot
+    first_day: date
+    adopts: int | None = None
+
+    @classmethod
+    def of_booking(cls, booking: Booking, *, now: datetime) -> RepeatedSlot:
+        is_free = booking.status in CHANGEABLE and booking.series_id is None
+        can_adopt = is_free and booking.starts_at > now
+        day = booking.starts_at.astimezone(booking.depot.zone).date()
+        asked = SlotRequest(
+            fleet=booking.fleet, option=booking.option, vehicle=booking.vehicle, trailer=booking.trailer,
+            evse=booking.evse if booking.is_evse_asked else None, power_w=booking.wished_power_w, energy=asked_of(booking),
+            tokens=_own_tokens(booking), period=booking.period,
+        )  # fmt: skip
+        first_day = day if can_adopt else _next_such_day(day, now, booking)
+        return cls(asked, booking.depot, first_day, booking.pk if can_adopt else None)
+
+    @classmethod
+    def of_found(cls, asked: SlotRequest) -> RepeatedSlot:
+        depot = asked.option.depot
+        return cls(asked, depot, asked.period.starts_at.astimezone(depot.zone).date())
+
+
 class RepeatForm(forms.Form):
-    """A rule for a booking, and what of its days is left out or moved; a booking that can still become the first day does.
+    """A rule for a slot, and what of its days is left out or moved.
 
     `moved` are hidden fields, a day each: `2030-01-16|start|end`, ISO 8601 with offsets.
     """
@@ -50,13 +81,10 @@ class RepeatForm(forms.Form):
         help_text="Days such as 2030-12-24, with commas between.",
     )  # fmt: skip
 
-    def __init__(self, booking: Booking, given: QueryDict | None, *, now: datetime) -> None:
-        self.booking, self.zone = booking, booking.depot.zone
-        self.local = booking.starts_at.astimezone(self.zone)
-        is_free = booking.status in CHANGEABLE and booking.series_id is None
-        self.can_adopt = is_free and booking.starts_at > now
+    def __init__(self, slot: RepeatedSlot, given: QueryDict | None) -> None:
+        self.slot, self.zone, day = slot, slot.depot.zone, slot.first_day
+        self.local = slot.asked.period.starts_at.astimezone(self.zone)
         self.moved: dict[date, Period] = {}
-        day = self.local.date() if self.can_adopt else _next_such_day(self.local.date(), now, booking)
         initial = {
             "first_day": day,
             "interval": 1,
@@ -122,19 +150,14 @@ class RepeatForm(forms.Form):
 
     def series_request(self, request_id: str) -> SeriesRequest:
         """Of a valid form."""
-        asked, booking = self.cleaned_data, self.booking
-        adopts = self.can_adopt and asked["first_day"] == self.local.date()
-        starts_at = booking.starts_at
-        if not adopts:
+        asked, period = self.cleaned_data, self.slot.asked.period
+        is_same_day = asked["first_day"] == self.local.date()
+        if not is_same_day:
             starts_at = recurrence.moment(datetime.combine(asked["first_day"], self.local.time()), self.zone)
-        first = SlotRequest(
-            fleet=booking.fleet, option=booking.option, vehicle=booking.vehicle, trailer=booking.trailer,
-            evse=booking.evse if booking.is_evse_asked else None, power_w=booking.wished_power_w, energy=asked_of(booking),
-            tokens=_own_tokens(booking), period=Period(starts_at, starts_at + booking.period.duration),
-        )  # fmt: skip
+            period = Period(starts_at, starts_at + period.duration)
         return SeriesRequest(
-            rrule=self.rrule, first=first, exceptions=asked["exceptions"], request_id=request_id,
-            adopts=booking.pk if adopts else None, moved=self.moved,
+            rrule=self.rrule, first=replace(self.slot.asked, period=period), exceptions=asked["exceptions"],
+            request_id=request_id, adopts=self.slot.adopts if is_same_day else None, moved=self.moved,
         )  # fmt: skip
 
 

@@ -346,6 +346,12 @@ class ReserveForm(EnergyFields):
         return found
 
 
+def carried(form: ReserveForm) -> dict[str, str]:
+    """Of a valid form the fields that say which slot it is, as they were sent."""
+    names = ("fleet", "option", "evse", "vehicle", "trailer", "starts_at", "ends_at", *ENERGY_FIELDS)
+    return {name: form.data[name] for name in names if form.data.get(name)}
+
+
 def _is_within(search: SlotSearch, asked: Period, shown: Period) -> bool:
     """Whether results for the asked period can show this one: by energy whatever its end, and what can wait, its length rounded
     up, as late as it may begin."""

@@ -53,7 +53,7 @@ OLDER_THAN_QUESTION = "This slot answered an earlier question."
 def find(request: HttpRequest) -> HttpResponse:
     """The finder with its results; without a question it answers one of its own."""
     fleets = access.dispatcher(request.user)
-    form = _question(request.GET, fleets, _vehicles(fleets), timezone.now())
+    form = _question(request.GET, fleets, vehicles_of(fleets), timezone.now())
     return _finder(request, form, 200 if form.is_valid() else 422)
 
 
@@ -73,7 +73,7 @@ def _reserve(
     request: HttpRequest, act: str, take: Callable[[HttpRequest, SlotRequest], Booking]
 ) -> HttpResponse:
     now, fleets = timezone.now(), access.dispatcher(request.user)
-    vehicles = _vehicles(fleets)
+    vehicles = vehicles_of(fleets)
     form = ReserveForm(request.POST, fleets=fleets, vehicles=vehicles, now=now)
     is_sound = form.is_valid()
     question = _question(form.asked or _search_of(form), fleets, vehicles, now)
@@ -221,6 +221,6 @@ def _sentences(form: ReserveForm) -> str:
     return " ".join(f"{name}: {error}" for name, errors in form.errors.items() for error in errors)
 
 
-def _vehicles(fleets: list[Organisation]) -> list[Vehicle]:
+def vehicles_of(fleets: list[Organisation]) -> list[Vehicle]:
     found = Vehicle.objects.filter(fleet__in=fleets, is_retired=False)
     return list(found.select_related("fleet").order_by("fleet__name", "plate"))

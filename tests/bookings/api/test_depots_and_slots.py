@@ -104,6 +104,23 @@ def test_an_item_can_be_booked_as_it_is(site: Site) -> None:
     assert [one["option"] for one in again["items"] if one["evse"] == site.evse.uid] == []
 
 
+def test_a_pool_that_is_full_is_offered_where_others_can_move_and_says_so(site: Site) -> None:
+    first, second = site.evse, make_evse(site.depot)
+    pool = make_option(first, second, code="POOL")
+    for evse, period in ((first, slot(12, (12, 30))), (second, slot((12, 30), 13))):
+        booked = book_slot(
+            fleet=site.fleet, option=pool, evse=evse, vehicle=make_vehicle(site.fleet), period=period
+        )
+        Booking.objects.filter(pk=booked.pk).update(is_evse_asked=False)
+
+    [item] = slots(site, depot=site.depot.code, **PERIOD)["items"]
+    made = site.system.post("/bookings", {**item, "vehicle": site.vehicle.plate})
+
+    assert (item["option"], item["evse"], item["starts_at"]) == ("POOL", None, PERIOD["starts_at"])
+    assert "moving other bookings" in item["note"]
+    assert (made.status_code, made.json()["option"]) == (201, "POOL")
+
+
 def test_in_a_window_the_earliest_start_counts_and_lengths_round_up(site: Site) -> None:
     book_slot(fleet=site.fleet, option=option_of(site.evse), vehicle=site.vehicle, period=slot(12, 13))
 

@@ -224,6 +224,8 @@ WRITERS = {
     "series_cancellation": BOOKERS,
     "repeat": BOOKERS,
     "repeat_preview": BOOKERS,
+    # a slot of one's own fleet, that the form names: test_series_pages.py
+    **{key: set() for key in ("repeat_slot", "repeat_slot_preview")},
     "many": BOOKERS | {"rival"},
     "many_rows": BOOKERS | {"rival"},
     "many_copy": BOOKERS | {"rival"},

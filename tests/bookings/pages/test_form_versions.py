@@ -496,7 +496,7 @@ MAKING = {
     "trailer_add",
     "agreement_ask", "agreement_offer", "power_limit",
     "reserve_test", "home", "holds", "bookings", "many_rows", "vehicle_add", "token_add", "tariff_add", "tariff_preview",
-    "many_copy", "changed_price", "delay_outlook", "trips", "waitlist", "repeat_preview",
+    "many_copy", "changed_price", "delay_outlook", "trips", "waitlist", "repeat_preview", "repeat_slot_preview",
     "settings_template_add", "trusted_root_add", "incoming_invoice_add", "incoming_invoice_files",
     "expected", "api_token_add",
 }  # fmt: skip
@@ -509,7 +509,7 @@ VERSIONED_ELSEWHERE = {
     "dispute", "waiver", "dispute_answer", "agreement_payment_terms", "particulars", "incoming_invoice_change",
     "incoming_invoice_state", "acceptances", "record_booking", "balance_top_ups", "balance_pay_outs",
     "limit_there", "lift_limit_there", "show_limit_there", "unlock_there", "many", "trip_cancellation", "waitlist_acceptance",
-    "waitlist_leaving", "repeat", "series_change", "series_cancellation",
+    "waitlist_leaving", "repeat", "repeat_slot", "series_change", "series_cancellation",
 }  # fmt: skip
 # Done once, whoever asks again: what is missing is issued, what rests is reopened, what was not priced again is.
 ONCE = {"missing_records", "reopening", "price_checks", "api_token_revocation"}

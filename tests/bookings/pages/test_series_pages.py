@@ -18,6 +18,7 @@ from bookings.pages.series_rows import rule_words
 from tests.bookings.people import client_of
 from tests.factories import (
     NOW,
+    at,
     book_slot,
     make_depot,
     make_evse,
@@ -261,3 +262,45 @@ def test_a_list_of_many_costs_no_more_queries(desk: Desk, django_assert_max_num_
 )
 def test_a_rule_in_words(rule: str, words: str) -> None:
     assert rule_words(rule) == words
+
+
+def test_a_slot_of_the_finder_comes_again_from_its_own_day_on(desk: Desk) -> None:
+    booking, client = desk.booking, desk.client
+    asked = {
+        "depot": "HAM",
+        "vehicle": "HH-NF 1",
+        "starts_at": "2030-01-15T13:00",
+        "ends_at": "2030-01-15T14:00",
+    }
+    sent = {
+        "fleet": booking.fleet_id, "option": booking.option_id, "evse": booking.evse_id, "vehicle": booking.vehicle_id,
+        "starts_at": at(12).isoformat(), "ends_at": at(13).isoformat(),
+    }  # fmt: skip
+
+    found = client.get("/slots/", asked).content.decode()
+    shown = client.post("/slots/repeat/", sent).content.decode()
+    page = client.post("/slots/repeat/preview/", {**sent, **FORM}).content.decode()
+    booked = {**sent, **FORM, "mode": "all", "version": field(page, "version"), "key": field(page, "key")}
+    answers = [client.post("/slots/repeat/", booked) for _ in range(2)]
+
+    assert 'formaction="/slots/repeat/"' in found
+    assert (field(shown, "first_day"), field(shown, "evse")) == ("2030-01-15", str(booking.evse_id))
+    assert set(levels(page).values()) == {"success"}
+    series = BookingSeries.objects.get()
+    assert [answer["Location"] for answer in answers] == [series.get_absolute_url()] * 2
+    assert [f"{one.starts_at:%d %H}" for one in series.bookings.order_by("series_date")] == [
+        "15 12", "16 12", "17 12",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [{"vehicle": ""}, {"vehicle": "1"}, {"option": "0"}, {"starts_at": "noon"}])
+def test_what_is_no_slot_for_a_truck_of_ones_own_is_not_repeated(desk: Desk, wrong: dict[str, str]) -> None:
+    booking = desk.booking
+    sent = {
+        "fleet": booking.fleet_id, "option": booking.option_id, "vehicle": booking.vehicle_id,
+        "starts_at": at(12).isoformat(), "ends_at": at(13).isoformat(), **wrong,
+    }  # fmt: skip
+
+    assert [desk.client.post(f"/slots/repeat/{path}", sent).status_code for path in ("", "preview/")] == [
+        404
+    ] * 2

@@ -91,6 +91,28 @@ def test_a_search_names_terms_and_price_before_anything_is_reserved(dispatcher: 
     assert not Booking.objects.exists()
 
 
+def test_a_pool_that_is_full_is_offered_with_a_sentence_where_others_can_move(
+    dispatcher: Client, evse: Evse, fleet: Organisation
+) -> None:
+    second = make_evse(evse.depot, uid="KAS-2")
+    pool = make_option(evse, second, code="POOL")
+    for place, period in ((evse, slot(10, 11)), (second, slot(11, 12))):
+        booked = book_slot(
+            fleet=fleet, option=pool, evse=place, vehicle=make_vehicle(fleet), period=period, now=NOW
+        )
+        Booking.objects.filter(pk=booked.pk).update(is_evse_asked=False)
+    longer = {"starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T13:00"}
+
+    page = dispatcher.get("/slots/", {"depot": "NF-KAS", **longer}).content.decode()
+    sent = slot_of(evse, fleet, make_vehicle(fleet), period=slot(10, 12), option=pool.pk, evse="")
+    answer = dispatcher.post("/bookings/", sent)
+
+    assert 'data-evse="POOL" data-free' in page
+    assert "one is made free by moving other bookings" in page
+    assert answer.status_code == 302
+    assert Booking.objects.filter(option=pool, starts_at=at(10), ends_at=at(12)).count() == 1
+
+
 def test_another_fleets_booking_is_taken_and_nothing_more(
     dispatcher: Client, evse: Evse, fleet: Organisation
 ) -> None:
