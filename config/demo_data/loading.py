@@ -151,6 +151,8 @@ def _live(now: datetime, is_new: bool) -> int:
     history.tell([*present.charging_now(now), *pages] if _is_fresh(now, is_new) else pages)
     present.ensure_hold(now)
     present.ensure_requests(now)
+    present.ensure_trip(now)
+    present.ensure_waiting(now)
     prepaid.ensure_prepaid(now)
     return history.made
 

@@ -39,7 +39,9 @@ from bookings.models import (
     PrepaidBalance,
     PrepaidEntry,
     Token,
+    Trip,
     Vehicle,
+    WaitlistEntry,
 )
 from bookings.pages.uptime import histories
 from bookings.search.availability import free_periods
@@ -88,7 +90,7 @@ def everything() -> dict[str, int]:
     """How many rows of each kind there are, and the versions of the bookings."""
     kinds = [
         Organisation, User, Depot, Charger, Evse, BookingOption, Vehicle, Token, Booking, BookingEvent, ChargingSession,
-        MeterReading, Occupancy, Partner, PartnerToken,
+        MeterReading, Occupancy, Partner, PartnerToken, Trip, WaitlistEntry,
     ]  # fmt: skip
     return {kind.__name__: kind.objects.count() for kind in kinds} | {
         "versions": sum(Booking.objects.values_list("version", flat=True))
@@ -164,6 +166,15 @@ def test_the_present_and_the_coming_days_look_alive(demo):
     for days in range(4):
         day = NOW + timedelta(days=days)
         assert Booking.objects.filter(status="confirmed", starts_at__date=day.date()).count() >= 3
+
+
+def test_a_trip_is_planned_and_a_truck_waits_for_a_slot_that_is_taken(demo):
+    trip = Trip.objects.get()
+    assert (trip.status, trip.fleet.name, trip.stops.count()) == ("booked", "Nordfracht", 2)
+    entry = WaitlistEntry.objects.get()
+    assert (entry.status, entry.fleet.name) == ("waiting", "Nordfracht")
+    taken = Booking.objects.filter(evse=entry.evse, starts_at=entry.starts_at, status="confirmed")
+    assert taken.exclude(fleet=entry.fleet).exists()
 
 
 def test_nothing_of_the_past_is_left_undone(demo):

@@ -104,8 +104,8 @@ def test_a_pool_that_is_full_is_offered_with_a_sentence_where_others_can_move(
     longer = {"starts_at": "2030-01-15T11:00", "ends_at": "2030-01-15T13:00"}
 
     page = dispatcher.get("/slots/", {"depot": "NF-KAS", **longer}).content.decode()
-    sent = slot_of(evse, fleet, make_vehicle(fleet), period=slot(10, 12), option=pool.pk, evse="")
-    answer = dispatcher.post("/bookings/", sent)
+    sent = slot_of(evse, fleet, make_vehicle(fleet), period=slot(10, 12), option=pool.pk)
+    answer = dispatcher.post("/bookings/", {**sent, "evse": ""})
 
     assert 'data-evse="POOL" data-free' in page
     assert "one is made free by moving other bookings" in page
