@@ -552,7 +552,7 @@ def test_a_page_without_its_token_against_forgery_is_refused(world: World, name:
     if name not in WRITERS:
         return
     client = Client(enforce_csrf_checks=True)
-    client.force_login(world.people["admin"], backend="django.contrib.auth.backends.ModelBackend")
+    client.cookies[settings.SESSION_COOKIE_NAME] = world.sessions["admin"]
     before = _everything()
 
     assert client.post(world.url(name)).status_code == 403
