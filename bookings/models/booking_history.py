@@ -32,7 +32,8 @@ class BookingRequest(models.Model):
 
     `asked`: {"period": {"start","end"}, "evse": uid|null, "option": code, "vehicle": id|null, "tokens": [uid…],
     "power_w": int|null, "plate": str, "authorization_reference": str, "needs": rules.fit.Needs as JSON, "reason": str};
-    only what the ask is about. Of an offer also "cancels": the booking is cancelled where it is not accepted.
+    only what the ask is about. Of an offer also "cancels": the booking is cancelled where it is not accepted; and "closed": it
+    is made because its EVSE is closed then, and is taken back with that closure.
     """
 
     class Kind(models.TextChoices):
@@ -88,6 +89,11 @@ class BookingRequest(models.Model):
     @property
     def is_pending(self) -> bool:
         return self.decision == self.Decision.PENDING
+
+    @property
+    def is_last_word(self) -> bool:
+        """Of an open ask: an offer after which its booking is elsewhere or cancelled, whatever its fleet answers."""
+        return self.kind == self.Kind.OFFER and bool(self.asked.get("cancels"))
 
 
 class BookingEvent(models.Model):

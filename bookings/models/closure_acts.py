@@ -6,14 +6,15 @@ from django.db import models
 from django.db.models import F, Q
 
 from bookings.actors import Actor, ActorKind
+from bookings.models.booking_history import BookingRequest
 from bookings.models.bookings import Booking
 from depots.models import Depot, Evse
 from depots.periods import Period
 
 
 class ClosureAct(models.Model):
-    """One decision: some EVSEs of a depot closed for a time (`closures`), their bookings moved, cancelled or left
-    (`steps`). `undone_at` is when it was taken back."""
+    """One decision: some EVSEs of a depot closed for a time (`closures`), their bookings moved, offered another time, cancelled
+    or left (`steps`). `undone_at` is when it was taken back."""
 
     depot = models.ForeignKey(Depot, models.CASCADE, related_name="closure_acts", db_index=False)
     starts_at = models.DateTimeField()
@@ -56,10 +57,12 @@ class ClosureAct(models.Model):
 
 class ClosureStep(models.Model):
     """What an act did with one booking. `version` is the booking's once it was done, so that undoing sees what happened since;
-    `power_w` what it was promised before. `after` says what taking it back did, `why` why it could not."""
+    `power_w` what it was promised before. Of one that was offered another time `offer` is that ask, whose decision says what
+    became of it, and `evse_after` where the offered place is. `after` says what taking it back did, `why` why it could not."""
 
     class Outcome(models.TextChoices):
         MOVED = "moved", "Moved"
+        OFFERED = "offered", "Offered another time"
         CANCELLED = "cancelled", "Cancelled"
         STAYS = "stays", "Left as it is"
 
@@ -75,6 +78,9 @@ class ClosureStep(models.Model):
     evse_after = models.ForeignKey(
         Evse, models.PROTECT, related_name="+", null=True, blank=True, db_index=False
     )
+    offer = models.ForeignKey(
+        BookingRequest, models.CASCADE, related_name="+", null=True, blank=True, db_index=False
+    )
     power_w = models.BigIntegerField(default=0)
     version = models.BigIntegerField()
     after = models.CharField(max_length=8, choices=After, blank=True)
@@ -89,7 +95,11 @@ class ClosureStep(models.Model):
             models.UniqueConstraint(fields=["act", "booking"], name="closure_step_once"),
             models.CheckConstraint(
                 name="closure_step_moved_somewhere",
-                condition=~Q(outcome="moved") | Q(evse_after__isnull=False),
+                condition=~Q(outcome__in=["moved", "offered"]) | Q(evse_after__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="closure_step_offered_something",
+                condition=~Q(outcome="offered") | Q(offer__isnull=False),
             ),
         ]
 

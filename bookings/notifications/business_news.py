@@ -23,6 +23,7 @@ from bookings.notifications.kinds import DEPOT, KINDS
 from bookings.notifications.occurrences import leave_word, word_from_waitlist
 from bookings.notifications.resolving import params_of
 from bookings.operations import OccurrenceOutcome
+from bookings.operations.closure_offers import asks_of
 from depots.models import Agreement, Organisation
 from depots.periods import Period, spanning, utc_text
 
@@ -56,7 +57,8 @@ def tell_of_agreement(kind: str, about: Agreement | AgreementProposal, *, actor:
 
 
 def tell_of_closures(evse_ids: Sequence[int], *, at: datetime) -> None:
-    """Fleets whose bookings stand in a closure that was made just now; who is moved or cancelled with it hears of that."""
+    """Fleets whose bookings stand in a closure that was made just now; who is moved, cancelled or offered another time hears of
+    that."""
     closures = list(Closure.objects.filter(evse__in=evse_ids, created_at=at, lifted_at=None))
     span = spanning(closure.period for closure in closures)
     if span is None:
@@ -64,9 +66,12 @@ def tell_of_closures(evse_ids: Sequence[int], *, at: datetime) -> None:
     standing = Booking.objects.live().filter(evse__in=[closure.evse_id for closure in closures])
     rows = standing.overlapping(span).filter(fleet__is_partner=False)
     rows = rows.select_related("depot__operator", "evse", "vehicle", "fleet").order_by("starts_at", "pk")
+    asks = asks_of(rows)
     for booking in rows:
+        ask = asks.get(booking.pk)
+        is_offered = ask is not None and ask.is_last_word
         closure = next((c for c in closures if _runs_into(booking, c)), None)
-        if closure is not None:
+        if closure is not None and not is_offered:
             params = {**params_of(booking), "reason": closure.reason}
             link = booking.get_absolute_url()
             leave_word("closure", booking.fleet_id, params=params, link=link, booking=booking, at=at)

@@ -43,6 +43,7 @@ _TABLE = (
     _of_fleet("change_granted", mail=True, carries_calendar=True),
     _of_fleet("change_declined", mail=True),
     _of_fleet("offered", mail=True),
+    _of_fleet("offer_withdrawn", mail=True),
     _of_fleet("changed_by_depot", mail=True, carries_calendar=True),
     _of_fleet("swapped", mail=True, carries_calendar=True),
     _of_fleet("closure", mail=True, carries_calendar=True),

@@ -10,6 +10,7 @@ from typing import Any
 from bookings.actors import TELEMATICS, ActorKind
 from bookings.models import Booking, BookingEvent, BookingStatus, Enforcement, Occurrence
 from bookings.notifications.kinds import DEPOT, FLEET, KINDS
+from bookings.operations.counter_offer import NOT_TAKEN
 from bookings.rules.terms import Overstay
 from depots.periods import utc_text
 
@@ -76,6 +77,7 @@ def _told_by(event: BookingEvent) -> dict[str, Any]:
     before, after = detail.get("before"), detail.get("after")
     if isinstance(offer := detail.get("until"), str) and event.kind == "offered":
         found["until"] = offer
+        found["is_last"] = bool(detail.get("cancels"))
         found |= (
             {"offered": after["period"], "offered_evse": after["evse"]} if isinstance(after, dict) else {}
         )
@@ -103,6 +105,8 @@ def _kinds(event: BookingEvent, booking: Booking, heard: tuple[str, str] | None)
         yield from _of_enforcement(event, heard)
     elif event.kind == "changed":
         yield from _of_change(event)
+    elif event.kind == "offer_ended":
+        yield "offer_declined" if event.detail.get("offer") in NOT_TAKEN else "offer_withdrawn"
     elif event.kind == "change_requested":
         yield from ("change_waits",) if event.actor_kind != ActorKind.MANAGER else ()
     elif event.kind == "overstay":
@@ -123,7 +127,6 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "arrived": ("arrived",),
     "eta_late": ("eta_late",),
     "offered": ("offered",),
-    "offer_ended": ("offer_declined",),
     "ending": ("ending_soon",),
     "interrupted": ("interrupted",),
     "resumed": ("resumed",),
@@ -155,8 +158,6 @@ def _of_status(event: BookingEvent, booking: Booking) -> Iterator[str]:
         yield from _OF_STATUS.get(after, ()) if before else ()
 
 
-# What became of an offer of the depot's that its fleet has not accepted.
-NOT_TAKEN = frozenset({"declined", "ran_out"})
 _OF_STATUS: dict[str, tuple[str, ...]] = {
     BookingStatus.DECLINED: ("declined",),
     BookingStatus.FAILED: ("failed",),

@@ -115,6 +115,8 @@ def _more(kind: str, params: Mapping[str, Any], language: str) -> Iterator[str]:
     if params.get("limit_kw") is not None:
         kw = format_decimal(params["limit_kw"], locale=_LOCALES[language])
         yield words.PHRASES["limit"].format(kw=kw)
+    if params.get("is_last"):
+        yield words.PHRASES["last"]
     yield from _reasons(params, words)
     if why := str(params.get("why") or ""):
         yield from _why(kind, why, words)

@@ -26,7 +26,8 @@ def cancel_booking(
     actor: Actor,
     now: datetime,
 ) -> Booking:
-    """Give a booking up, as its fleet (by its deadline) or as the depot (until the vehicle charges).
+    """Give a booking up, as its fleet (by its deadline) or as the depot (until the vehicle charges). Where the depot would cancel
+    it anyway unless its fleet takes what it offers, the fleet does so at the depot's cost.
 
     At a partner's depot the partner is asked and the booking stays what it is until it answers.
     Raises ReasonUnknown, WrongStatus, ChangedMeanwhile when it is another place, time or vehicle than in
@@ -42,13 +43,15 @@ def cancel_booking(
         asked = Asked(reason=reason).to_json()
         if not booking.is_ours:
             return _ask_partner(booking, asked, note, actor, now)
+        side = permissions.cancelling_side(booking, by)
         request_log.decline_pending(booking, "The booking was cancelled.", actor=actor, now=now)
         ask = None
         if by == Booking.Side.FLEET:
             ask = request_log.entry(
                 BookingRequest.Kind.CANCEL, asked, accepted=True, message=message, actor=actor, now=now
             )
-        write_off(booking, reason, by, note=note, ask=ask, actor=actor, now=now)
+        more = {"offer": "cancelled"} if side != by else None
+        write_off(booking, reason, side, note=note, ask=ask, more=more, actor=actor, now=now)
     return booking
 
 

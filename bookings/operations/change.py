@@ -167,6 +167,7 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     if given_up or ground.standing.overdue():
         ground = look_again(ground, booking, change.period, locked.evse_ids, asker.now)
     place, supply = best_place(booking, change, pool, ground, asker)
+    _check_leaves(booking, waiting, change, place)
     _put_back(booking, change, place.evse, request.restores)
     bid = bid_for(booking, change, place, supply, ground, asker)
     approval = change.terms_then(booking).approval or _is_beyond_credit(booking, bid, ground, asker)
@@ -293,6 +294,18 @@ def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> 
             "The fleet has asked for a change of this request: decide on that first.",
         )
     return True
+
+
+def _check_leaves(
+    booking: Booking, waiting: BookingRequest | None, change: PlannedChange, place: FreePlace[Bay]
+) -> None:
+    """A place that is lost without a yes to the depot's offer cannot be kept by changing something else. Raises WrongStatus."""
+    stays = place.evse.pk == booking.evse_id and change.period.overlaps(booking.period)
+    if stays and waiting is not None and waiting.is_last_word:
+        raise WrongStatus(
+            booking.status, "changed",
+            "It cannot stay where it is: answer what its depot offers, or move it to another time or EVSE.",
+        )  # fmt: skip
 
 
 def _make_room(

@@ -29,12 +29,17 @@ from depots.periods import Period, utc_text
 Kind, Decision = BookingRequest.Kind, BookingRequest.Decision
 # How long a fleet has by default, where the booking's terms give the depot less for its own answers.
 LEAST_TIME = timedelta(minutes=30)
+# What the history says of an offer that its fleet has not accepted; of these those after which a booking is lost by the offer.
+NOT_TAKEN = frozenset({"declined", "ran_out", "cancelled"})
+_LOSES = frozenset({"declined", "ran_out"})
+WITHDRAWN = "The depot has withdrawn what it offered."
 
 
 @dataclass(frozen=True, kw_only=True)
 class CounterOffer:
     """What a depot offers; None is as it is asked for or booked. `until` is when the fleet has to have answered; None leaves it
-    to the terms. `cancels`: a confirmed booking whose fleet does not accept is cancelled at the depot's cost, else it stays."""
+    to the terms. `cancels`: a confirmed booking whose fleet does not accept is cancelled at the depot's cost, else it stays.
+    `is_closed`: it is offered because the booking's EVSE is closed then, and is taken back when that is opened again."""
 
     period: Period | None = None
     evse: Evse | None = None
@@ -42,6 +47,7 @@ class CounterOffer:
     until: datetime | None = None
     note: str = ""
     cancels: bool = False
+    is_closed: bool = False
 
 
 def offer_instead(
@@ -61,9 +67,11 @@ def offer_instead(
     return booking
 
 
-def offer_locked(booking: Booking, offer: CounterOffer, *, actor: Actor, now: datetime) -> None:
+def offer_locked(booking: Booking, offer: CounterOffer, *, actor: Actor, now: datetime) -> BookingRequest:
     """The same under the locks of the depot, the booking and both EVSEs."""
-    _check_may_be_offered(booking)
+    check_may_be_offered(booking, booking.pending_request)
+    if booking_payments.awaited(booking) is not None:
+        raise PaymentAwaited("The booking waits for its payment: nothing else can be offered for it.")
     request = ChangeRequest(period=offer.period, evse=offer.evse, accepts_lower_power=True)
     if offer.power_w is not None:
         request = replace(request, power_w=offer.power_w)
@@ -79,12 +87,15 @@ def offer_locked(booking: Booking, offer: CounterOffer, *, actor: Actor, now: da
     booking.decide_until = until
     asked = Asked(period=change.period, power_w=offer.power_w, reason=offer.note[:200]).to_json()
     asked |= {"evse": place.evse.uid, "evse_id": place.evse.pk, "cancels": offer.cancels}
-    request_log.log(booking, Kind.OFFER, asked, accepted=False, actor=actor, now=now)
+    if offer.is_closed:
+        asked["closed"] = True
+    made = request_log.log(booking, Kind.OFFER, asked, accepted=False, actor=actor, now=now)
     lifecycle.record(
         booking, kind="offered", actor=actor, at=now, detail=_detail(booking, change, place, watts, offer),
         fields=["decide_until"],
     )  # fmt: skip
     calendars.mark_changed([*given_up, place.evse.pk], at=now)
+    return made
 
 
 def open_counter_offer(booking: Booking) -> BookingRequest | None:
@@ -128,10 +139,12 @@ def decline_counter_offer(
     return _answered(booking_id, seen_version, decline, now)
 
 
-def withdraw_offer(booking: Booking, offered: BookingRequest, *, actor: Actor, now: datetime) -> None:
+def withdraw_offer(
+    booking: Booking, offered: BookingRequest, *, why: str = WITHDRAWN, actor: Actor, now: datetime
+) -> None:
     """By the depot, under the locks: a confirmed booking stays as it is, one that was asked for is declined."""
     request_log.settle(offered, Decision.DECLINED, reason="Withdrawn by the depot.", actor=actor, now=now)
-    _end(booking, "withdrawn", "The depot has withdrawn what it offered.", actor, now, cancels=False)
+    _end(booking, "withdrawn", why, actor, now, cancels=False)
 
 
 def run_out(booking: Booking, offered: BookingRequest, *, now: datetime) -> None:
@@ -154,7 +167,8 @@ def end_offer(
     _end(booking, how, why, actor, now, cancels=bool(offered.asked.get("cancels")))
 
 
-def _check_may_be_offered(booking: Booking) -> None:
+def check_may_be_offered(booking: Booking, waiting: BookingRequest | None) -> None:
+    """But for a payment. `waiting` is its open ask. Raises OfferImpossible or WrongStatus."""
     if not booking.is_ours or booking.fleet.is_partner:
         raise OfferImpossible(
             "A partner network's protocol has no place for another offer. Decline it: it sees what is free and asks anew."
@@ -163,11 +177,8 @@ def _check_may_be_offered(booking: Booking) -> None:
         raise WrongStatus(booking.status, "offered another time")
     if booking.armed_evse_id is not None:
         raise WrongStatus(booking.status, "offered", "Its charger keeps the place already.")
-    waiting = booking.pending_request
     if waiting is not None and waiting.kind == Kind.CHANGE:
         raise WrongStatus(booking.status, "offered", "Its fleet has asked for a change: answer that first.")
-    if booking_payments.awaited(booking) is not None:
-        raise PaymentAwaited("The booking waits for its payment: nothing else can be offered for it.")
 
 
 def _until(booking: Booking, change: PlannedChange, offer: CounterOffer, now: datetime) -> datetime:
@@ -253,6 +264,12 @@ def _end(booking: Booking, how: str, why: str, actor: Actor, now: datetime, *, c
             booking, kind="offer_ended", actor=actor, at=now, detail=detail, fields=["decide_until"]
         )
     calendars.mark_changed(given_up, at=now)
+
+
+def lost_with_offer(booking: Booking) -> bool:
+    """Whether a cancelled booking was lost because its fleet did not take what was offered."""
+    event = booking.events.filter(after=BookingStatus.CANCELLED).last()
+    return event is not None and event.detail.get("offer") in _LOSES
 
 
 def otherwise(booking: Booking, offered: BookingRequest) -> str:

@@ -8,9 +8,11 @@ from datetime import datetime
 from django.db import transaction
 
 from bookings.actors import Actor
+from bookings.core import calendars, occupancy
 from bookings.core.constraints import violation_raises
 from bookings.errors import BookingError, SlotTaken
-from bookings.models import Booking
+from bookings.models import Booking, BookingRequest
+from bookings.operations import request_log
 from bookings.operations.apply_change import apply
 from bookings.operations.change_plan import Before, PlannedChange
 from bookings.rules import fit
@@ -20,8 +22,13 @@ from depots.models import Evse
 
 
 def would_do(evse: Evse, booking: Booking, needs: Needs, booked: Evse | None) -> bool:
-    """Whether an EVSE can take the place of the booked one. Without a vehicle to measure it needs a plug like it."""
-    if evse.pk == booking.evse_id or fit.misfits(needs, evse):
+    """Whether an EVSE can take the place of the booked one."""
+    return evse.pk != booking.evse_id and serves(evse, booking, needs, booked)
+
+
+def serves(evse: Evse, booking: Booking, needs: Needs, booked: Evse | None) -> bool:
+    """Whether the booking could stand there at all. Without a vehicle to measure it needs a plug like the booked one's."""
+    if fit.misfits(needs, evse):
         return False
     return booking.vehicle is not None or (booked is not None and bool(booked.plugs & evse.plugs))
 
@@ -49,7 +56,8 @@ def relocate(
     now: datetime,
 ) -> bool:
     """Put the locked booking there as it stands, with as much of its power (or of `power_w`) as there is; False where that is
-    refused. Its caller has queued to claim; `why` is for its fleet."""
+    refused. What its depot has offered is overtaken by that. Its caller has queued to claim, and locked what was offered; `why`
+    is for its fleet."""
     change = PlannedChange(
         period=booking.period, evse=target, vehicle=booking.vehicle, trailer=booking.trailer, tokens=None, power_w=None,
         evse_asked=True, needs=needs, before=Before(list(booking.tokens.all()), needs), is_rescue=True,
@@ -57,8 +65,17 @@ def relocate(
     )  # fmt: skip
     try:
         with violation_raises({"occupancy_evse_once": SlotTaken()}), transaction.atomic():
+            _end_offer(booking, actor, now)
             apply(booking, change, target, by=Booking.Side.DEPOT, actor=actor, now=now)
     except BookingError:
         booking.refresh_from_db()
         return False
     return True
+
+
+def _end_offer(booking: Booking, actor: Actor, now: datetime) -> None:
+    """The place that was kept for it is given back."""
+    waiting = booking.pending_request if booking.decide_until is not None else None
+    if waiting is not None and waiting.kind == BookingRequest.Kind.OFFER:
+        request_log.decline(booking, waiting, "The depot has moved the booking.", actor=actor, now=now)
+        calendars.mark_changed(occupancy.drop_pending(booking), at=now)

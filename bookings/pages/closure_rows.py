@@ -10,9 +10,11 @@ from datetime import datetime
 from django.urls import reverse
 
 from bookings.errors import EvseUnknown
-from bookings.models import Booking, ClosureStep
+from bookings.models import Booking, BookingRequest, ClosureStep
 from bookings.operations.closure_acts import Choice
 from bookings.operations.closure_plan import Outcome, Proposal, version_of
+from bookings.operations.counter_offer import offered_period
+from bookings.pages.offer_words import moment_words, span_words
 from depots.models import Depot, Evse
 
 PREFIX = "choice-"
@@ -20,6 +22,7 @@ PREFIX = "choice-"
 MOST_OTHERS = 12
 _COUNTED = [
     (Outcome.MOVED, "moved"),
+    (Outcome.OFFERED, "offered another time"),
     (Outcome.CANCELLED, "cancelled"),
     (Outcome.STAYS, "left as they are"),
 ]
@@ -53,7 +56,25 @@ class ClosureRow:
             return f"Moved to {self.proposal.move_to}"
         if not self.proposal.may_be_decided:
             return "Left to finish charging"
+        if self.proposal.is_offered:
+            return "Left: another time is offered for it already"
+        if self.proposal.other is not None:
+            return f"Offered {self._other_words}"
         return _WORDS[self.proposal.outcome]
+
+    @property
+    def otherwise(self) -> str:
+        """What becomes of it where its fleet does not take what is offered."""
+        other = self.proposal.other
+        if other is None:
+            return ""
+        until = moment_words(other.until, self.depot.zone)
+        return f"No other EVSE is free then. Without a yes by {until} it is cancelled, at the depot's cost."
+
+    @property
+    def _other_words(self) -> str:
+        other = self.proposal.other
+        return f"{span_words(other.period, self.depot.zone)} at {other.evse}" if other is not None else ""
 
     @property
     def starts_at(self) -> datetime:
@@ -76,11 +97,17 @@ class ClosureRow:
         if not self.proposal.may_be_decided:
             return []
         moves = [(f"move:{evse.uid}", f"Move to {evse}") for evse in self.proposal.others[:MOST_OTHERS]]
+        offer = [("offer", f"Offer {self._other_words}")] if self.proposal.other is not None else []
         return [
             *moves,
+            *offer,
             ("cancel", "Cancel, at the depot's cost"),
             ("stay", "Leave it there"),
         ]
+
+
+# What is chosen, as an option of the form; a move names its EVSE as well.
+_VALUES = {Outcome.OFFERED: "offer", Outcome.CANCELLED: "cancel", Outcome.STAYS: "stay"}
 
 
 def rows_of(
@@ -102,7 +129,7 @@ def value_of(proposal: Proposal) -> str:
     """What is proposed, as an option."""
     if proposal.move_to is not None:
         return f"move:{proposal.move_to.uid}"
-    return "stay" if proposal.stays else "cancel"
+    return _VALUES[proposal.outcome]
 
 
 def choices_of(
@@ -142,12 +169,43 @@ def summary_of_steps(steps: Iterable[ClosureStep]) -> str:
     return summary(step.outcome for step in steps)
 
 
+@dataclass(frozen=True)
+class StepRow:
+    """What an act did with a booking, and of what it offered what became of it."""
+
+    step: ClosureStep
+    depot: Depot
+
+    @property
+    def where(self) -> str:
+        step = self.step
+        if step.offer is not None:
+            return f"{span_words(offered_period(step.offer), self.depot.zone)} at {step.evse_after}"
+        return f"from {step.evse_before} to {step.evse_after}" if step.evse_after is not None else ""
+
+    @property
+    def answer(self) -> str:
+        offer, booking = self.step.offer, self.step.booking
+        if offer is None:
+            return ""
+        if offer.is_pending and booking.decide_until is not None:
+            until = moment_words(booking.decide_until, self.depot.zone)
+            return f"Its fleet has until {until} to answer"
+        return _ANSWERS.get(offer.decision, "")
+
+
+_ANSWERS: dict[str, str] = {
+    BookingRequest.Decision.ACCEPTED: "Accepted",
+    BookingRequest.Decision.DECLINED: "Not accepted, or taken back",
+    BookingRequest.Decision.FAILED: "Not answered in time",
+}
+
+
 def _choice(wanted: str, by_uid: Mapping[str, int]) -> Choice:
     verb, _, uid = wanted.partition(":")
-    if verb == "cancel":
-        return Choice(Outcome.CANCELLED)
-    if verb == "stay":
-        return Choice(Outcome.STAYS)
+    outcome = next((outcome for outcome, value in _VALUES.items() if value == verb), None)
+    if outcome is not None:
+        return Choice(outcome)
     if verb != "move" or uid not in by_uid:
         raise EvseUnknown("There is no such EVSE at this depot.")
     return Choice(Outcome.MOVED, by_uid[uid])

@@ -59,7 +59,15 @@ def check_cancel_freely(booking: Booking, *, by: str, now: datetime) -> None:
 
 def is_late_to_cancel(booking: Booking, *, by: str, now: datetime) -> bool:
     """Whether a cancellation is none that is free. The depot's own always is."""
-    return _is_late(booking, by, booking.status, now)
+    return _is_late(booking, cancelling_side(booking, by), booking.status, now)
+
+
+def cancelling_side(booking: Booking, by: str) -> str:
+    """Whose cancellation it is: the depot's, too, where a fleet gives up what its depot cancels without a yes to an offer."""
+    if by != Booking.Side.FLEET or booking.decide_until is None or booking.status != BookingStatus.CONFIRMED:
+        return by
+    waiting = booking.pending_request
+    return Booking.Side.DEPOT if waiting is not None and waiting.is_last_word else by
 
 
 def was_late_cancellation(booking: Booking, event: BookingEvent) -> bool:

@@ -456,6 +456,20 @@ def test_a_closure_moves_what_can_be_moved_and_cancels_the_rest(evse, truck):
     assert "taken" in booking_refused(start="2030-01-15T16:00", end="2030-01-15T17:00")
 
 
+def test_a_closure_may_offer_the_nearest_other_time_instead(evse, truck):
+    booked = book()
+
+    [printed] = run(
+        "close_evse", "CP-1-1", "--start", "2030-01-15T11:00", "--end", "2030-01-15T14:00", "--offer"
+    )
+
+    [line] = printed["bookings"]
+    assert (line["id"], line["outcome"], line["evse_uid"]) == (booked["id"], "offered", "CP-1-1")
+    assert line["period"] == {"start": "2030-01-15T09:00:00Z", "end": "2030-01-15T10:00:00Z"}
+    assert line["until"] == "2030-01-15T08:45:00Z"
+    assert run("show_booking", booked["id"])[0]["status"] == "confirmed"
+
+
 def test_a_closure_that_cannot_be_is_refused(evse):
     span = ["--start", "2030-01-15T09:00", "--end", "2030-01-15T18:00"]
 

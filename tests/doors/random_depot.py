@@ -198,7 +198,7 @@ class RandomDepot(RuleBasedStateMachine):
                 "clear", lambda: operations.clear_closure(closure_id=closure.pk, actor=MANAGER, now=now)
             )
         else:
-            self._try("lift", lambda: operations.lift_closure(closure_id=closure.pk, now=now))
+            self._try("lift", lambda: operations.lift_closure(closure_id=closure.pk, actor=MANAGER, now=now))
 
     @rule(minutes=st.integers(1, 40))
     def wait(self, minutes: int) -> None:

@@ -311,7 +311,7 @@ class _Life:
 
     def _lift(self) -> Any:
         if closure := self._pick(Closure.objects.filter(lifted_at=None)):
-            operations.lift_closure(closure_id=closure.pk, now=self.now)
+            operations.lift_closure(closure_id=closure.pk, actor=MANAGER, now=self.now)
         return operations.lift_limits(depot=Depot.objects.get(), now=self.now)
 
     def _fallbacks(self) -> Any:

@@ -165,7 +165,7 @@ class _Life:
 
     def _lift(self) -> Any:
         if closure := self._pick(Closure.objects.filter(lifted_at=None)):
-            return operations.lift_closure(closure_id=closure.pk, now=self._now)
+            return operations.lift_closure(closure_id=closure.pk, actor=MANAGER, now=self._now)
         return None
 
     def _clear(self) -> Any:

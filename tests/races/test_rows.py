@@ -431,6 +431,7 @@ NONSENSE: dict[str, Callable[[], Model]] = {
     "closure_act_ends_after_start": lambda: _closure_act(ends_at=NOW),
     "closure_act_undone_by_somebody": lambda: _closure_act(undone_at=NOW),
     "closure_step_moved_somewhere": lambda: _closure_step("moved"),
+    "closure_step_offered_something": lambda: _closure_step("offered", is_somewhere=True),
 }
 
 
@@ -439,12 +440,15 @@ def _closure_act(**fields: Any) -> ClosureAct:
     return ClosureAct(**{"depot": fields.get("depot") or make_depot(), **whole, **fields})
 
 
-def _closure_step(outcome: str) -> ClosureStep:
+def _closure_step(outcome: str, *, is_somewhere: bool = False) -> ClosureStep:
     evse = make_evse()
     act, booking = _closure_act(depot=evse.depot), _booking(evse)
     act.save()
     booking.save()
-    return ClosureStep(act=act, booking=booking, outcome=outcome, evse_before=evse, version=1)
+    after = evse if is_somewhere else None
+    return ClosureStep(
+        act=act, booking=booking, outcome=outcome, evse_before=evse, evse_after=after, version=1
+    )
 
 
 def _limit(**fields: Any) -> ExternalLimit:

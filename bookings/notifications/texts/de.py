@@ -9,6 +9,7 @@ TITLES = {
     "change_granted": "Die Änderung ist zugesagt: {plate} in {depot}, {when}",
     "change_declined": "Die Änderung ist abgelehnt: {plate} in {depot} bleibt, wie es war, {when}",
     "offered": "Das Depot bietet stattdessen {offered_evse}, {offered_when}: {plate} in {depot}, {when}; Antwort bis {until}",
+    "offer_withdrawn": "Das Depot nimmt sein Angebot zurück: {plate} in {depot} bleibt, wie es war, {when}",
     "changed_by_depot": "Vom Depot geändert: {plate} in {depot}, {when}",
     "swapped": "Verlegt an {evse}: {plate} in {depot}, {when}",
     "closure": "{evse} ist während Ihrer Buchung gesperrt: {plate} in {depot}, {when}",
@@ -64,6 +65,7 @@ SHORT = {
     "change_granted": "Eine Änderung von uns ist zugesagt",
     "change_declined": "Eine Änderung von uns ist abgelehnt",
     "offered": "Ein Depot bietet etwas anderes an",
+    "offer_withdrawn": "Ein Depot hat ein Angebot zurückgenommen",
     "changed_by_depot": "Das Depot hat eine Buchung verlegt oder geändert",
     "swapped": "Für eine Buchung wurde ein anderer Ladepunkt gefunden",
     "closure": "Eine Sperrung trifft eine Buchung",
@@ -184,6 +186,7 @@ PHRASES = {
     "stops_for_next": (
         "Ab {stops} bekommt die Ladesäule den Auftrag, das Laden zu beenden, sobald dort ein anderes Fahrzeug an der Reihe ist."
     ),
+    "last": "Ohne Ihr Ja wird die Buchung storniert, auf Kosten des Depots.",
     "limit": "Höchstens {kw} kW.",
     "webhook": "Seit {since} kam dort nichts an. Sehen Sie nach und schalten Sie ihn wieder ein.",
     "gone": "Sein Server sagte, dass es die Adresse nicht mehr gibt.",

@@ -22,6 +22,7 @@ from bookings.operations.closure_plan import Outage, proposed, version_of
 from bookings.pages import access
 from bookings.pages.board.reading import evses_of
 from bookings.pages.closure_rows import (
+    StepRow,
     all_stay,
     choices_of,
     gone_since,
@@ -120,7 +121,12 @@ def lift(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
     found = access.closure(request.user, code, closure_id)
     try:
         version = seen_version(request.POST)
-        operations.lift_closure(closure_id=found.pk, seen_version=version, now=timezone.now())
+        operations.lift_closure(
+            closure_id=found.pk,
+            seen_version=version,
+            actor=access.as_manager(request.user),
+            now=timezone.now(),
+        )
     except BookingError as refusal:
         return _closure(request, found, refusal)
     told = f"{found.evse} is open again."
@@ -178,7 +184,7 @@ def _preview(
 ) -> HttpResponse:
     """What stands in the way as things are; after a refusal with what was chosen, and what is other than was seen."""
     depot, given = outage.depot, request.POST if refusal else None
-    proposals = proposed(outage, leaves_armed=True, now=timezone.now())
+    proposals = proposed(outage, leaves_armed=True, offers=True, now=timezone.now())
     rows = rows_of(proposals, depot, given)
     context = {
         **_asking(form, depot),
@@ -213,12 +219,12 @@ def _blank(request: HttpRequest, depot: Depot) -> ClosureForm:
 def _close(request: HttpRequest, form: ClosureForm, outage: Outage) -> ClosureAct:
     """Raises ChangedMeanwhile when the preview showed something else than is proposed by now."""
     now = timezone.now()
-    proposals = proposed(outage, leaves_armed=True, now=now)
+    proposals = proposed(outage, leaves_armed=True, offers=True, now=now)
     clears = "clear" in request.POST
     choices = choices_of(request.POST, proposals, evses_of(outage.depot)) if clears else all_stay(proposals)
     return operations.close_evses(
-        outage=outage, reason=form.cleaned_data["reason"], choices=choices, seen_version=seen_version(request.POST),
-        actor=access.as_manager(request.user), now=now,
+        outage=outage, reason=form.cleaned_data["reason"], choices=choices, offers=True,
+        seen_version=seen_version(request.POST), actor=access.as_manager(request.user), now=now,
     )  # fmt: skip
 
 
@@ -236,7 +242,7 @@ def _act(request: HttpRequest, found: ClosureAct, refusal: BookingError | None =
     context = {
         "act": found,
         "depot": depot,
-        "steps": found.steps.all(),
+        "rows": [StepRow(step, depot) for step in found.steps.all()],
         "closures": found.closures.all(),
         "summary": summary_of_steps(found.steps.all()),
         "version": act_version(found),

@@ -207,7 +207,7 @@ def test_undoing_leaves_the_place_to_who_has_taken_it(depot: Depot) -> None:
     closed, free = make_evse(depot), make_evse(depot)
     booking = book(closed, 10, 11)
     act = close(outage(closed))
-    operations.lift_closure(closure_id=act.closures.get().pk, now=NOW)
+    operations.lift_closure(closure_id=act.closures.get().pk, actor=MANAGER, now=NOW)
     book(closed, 10, 11)
 
     undo(act)

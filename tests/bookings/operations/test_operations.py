@@ -479,7 +479,7 @@ def test_a_lifted_closure_gives_the_time_back_and_one_below_it_takes_it():
     first = operations.close_evse(evse=evse, period=slot(9, 12), actor=MANAGER, now=NOW)
     operations.close_evse(evse=evse, period=slot(11, 14), actor=MANAGER, now=NOW)
 
-    operations.lift_closure(closure_id=first.pk, now=NOW)
+    operations.lift_closure(closure_id=first.pk, actor=MANAGER, now=NOW)
 
     assert book(evse, slot(10, 11)).status == "confirmed"
     with pytest.raises(errors.SlotTaken):

@@ -328,7 +328,7 @@ def test_a_closed_evse_keeps_its_least_so_that_it_can_open_again(evses):
     with pytest.raises(PowerUnavailable):
         book(evses[0], slot(10, 11), power_kw=351)
     book(evses[0], slot(10, 11), power_kw=350)
-    operations.lift_closure(closure_id=closure.pk, now=NOW)
+    operations.lift_closure(closure_id=closure.pk, actor=MANAGER, now=NOW)
 
     assert kw(book(evses[3], slot(10, 11))) == 50
 

@@ -229,7 +229,7 @@ def test_a_closure_that_is_lifted_serves_who_waits() -> None:
     full.tick()
     assert now_is(entry) == ["waiting"]
 
-    operations.lift_closure(closure_id=closure.pk, now=full.now)
+    operations.lift_closure(closure_id=closure.pk, actor=MANAGER, now=full.now)
     full.tick()
 
     assert now_is(entry) == ["offered"]

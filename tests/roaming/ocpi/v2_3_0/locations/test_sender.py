@@ -175,7 +175,7 @@ def test_an_evse_that_is_closed_says_so_and_when_it_will_be(caller: Caller, cloc
     assert told() == ("AVAILABLE", ["2030-01-15T09:00:00Z"])
     clock.shift(timedelta(hours=1))
     assert status_of(caller, evse) == "INOPERATIVE"
-    lift_closure(closure_id=closure.pk, now=timezone.now())
+    lift_closure(closure_id=closure.pk, actor=MANAGER, now=timezone.now())
     assert told() == ("AVAILABLE", [])
 
 
