@@ -16,7 +16,7 @@ from django.db.models import Q
 from bookings.models import GROUP, Booking, BookingToken, Claim, Closure, Occupancy
 from bookings.rules.terms import Terms
 from depots import round_trips
-from depots.periods import Period, gaps
+from depots.periods import Period, gaps, spanning
 from depots.token_numbers import normalise
 
 # The inner query is sorted before the outer locks.
@@ -188,6 +188,22 @@ def fill_closures(evse_id: int, span: Period) -> None:
             Occupancy(evse_id=evse_id, span=gap, holder=closure.pk, kind=Occupancy.Kind.CLOSURE)
             for gap in gaps(reach, taken)
         )
+
+
+def fill_new_closures(closures: Sequence[Closure]) -> None:
+    """The same for closures that were made just now and do not overlap: two statements for all."""
+    span = spanning(closure.period for closure in closures)
+    if span is None:
+        return
+    taken: dict[int, list[Period]] = {}
+    rows = Occupancy.objects.filter(evse__in={closure.evse_id for closure in closures}, span__overlap=span)
+    for row in rows:
+        taken.setdefault(row.evse_id, []).append(row.span)
+    Occupancy.objects.bulk_create(
+        Occupancy(evse_id=closure.evse_id, span=gap, holder=closure.pk, kind=Occupancy.Kind.CLOSURE)
+        for closure in closures
+        for gap in gaps(closure.period, taken.get(closure.evse_id, []))
+    )
 
 
 def lift(closure: Closure) -> None:

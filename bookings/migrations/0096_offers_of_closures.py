@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("bookings", "0088_open_and_settled_waiting"),
+        ("bookings", "0093_unused_holds"),
         ("depots", "0045_trailers_and_inlets"),
     ]
 

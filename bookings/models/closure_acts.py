@@ -13,12 +13,14 @@ from depots.periods import Period
 
 
 class ClosureAct(models.Model):
-    """One decision: some EVSEs of a depot closed for a time (`closures`), their bookings moved, offered another time, cancelled
-    or left (`steps`). `undone_at` is when it was taken back."""
+    """One decision: some EVSEs of a depot closed for a time (`closures`), or again and again by a rule (`rrule`, RFC 5545, by the
+    depot's clock; the time is from the first to the last then), their bookings moved, offered another time, cancelled or left
+    (`steps`). `undone_at` is when it was taken back."""
 
     depot = models.ForeignKey(Depot, models.CASCADE, related_name="closure_acts", db_index=False)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    rrule = models.CharField(max_length=300, blank=True)
     reason = models.CharField(max_length=200, blank=True)
     made_at = models.DateTimeField()
     made_by_kind = models.CharField(max_length=10, choices=ActorKind)

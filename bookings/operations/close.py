@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from bookings.actors import Actor
 from bookings.core import calendars, occupancy
@@ -66,20 +67,41 @@ def clear_closure(
         return [done[proposal.booking.pk] for proposal in proposals]
 
 
-def lift_closure(*, closure_id: int, seen_version: int | None = None, actor: Actor, now: datetime) -> Closure:
-    """Put the EVSE back into use before its time; whom it has offered another time keeps what is booked. Raises WrongStatus when
-    that was done already, ChangedMeanwhile when it is another closure than was seen (`content_version.version_of`)."""
+def lift_closure(
+    *,
+    closure_id: int,
+    following: bool = False,
+    seen_version: int | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Closure:
+    """Put the EVSE back into use before its time; whom it has offered another time keeps what is booked. With `following` of one
+    that repeats all later ones as well. Raises WrongStatus when that was done already, ChangedMeanwhile when it is another
+    closure than was seen (`content_version.version_of`)."""
     known = Closure.objects.get(pk=closure_id)
+    later = list(later_of(known)) if following else []
     with calendars.one_operation():
-        offered = lock_offered([known])
+        offered = lock_offered([known, *later])
         closure = Closure.objects.select_for_update(of=("self",)).select_related("evse").get(pk=closure_id)
         if closure.lifted_at is not None:
             raise WrongStatus("lifted", "lifted", "The closure was lifted already.")
         if seen_version is not None and seen_version != content_version.version_of(closure):
             raise ChangedMeanwhile("The closure has changed since you looked. Look again.")
-        lift_locked([closure], at=now)
+        lift_locked([closure, *_in_force(later)], at=now)
         take_back(offered, actor=actor, now=now)
     return closure
+
+
+def later_of(closure: Closure) -> QuerySet[Closure]:
+    """The later days of one that repeats, at the same EVSE, in order."""
+    rows = Closure.objects.filter(act=closure.act_id or 0, evse=closure.evse_id)
+    return rows.filter(starts_at__gt=closure.starts_at).order_by("starts_at")
+
+
+def _in_force(closures: Sequence[Closure]) -> list[Closure]:
+    """Locked, in the order of their keys."""
+    rows = Closure.objects.select_for_update(of=("self",)).select_related("evse").order_by("pk")
+    return list(rows.filter(pk__in=[closure.pk for closure in closures], lifted_at=None))
 
 
 def check_ahead(period: Period, now: datetime) -> None:

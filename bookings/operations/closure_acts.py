@@ -34,6 +34,7 @@ from bookings.operations.relocation import relocate
 from bookings.operations.undo import book_anew
 from bookings.rules import content_version
 from depots.models import Evse
+from depots.periods import Period
 
 After = ClosureStep.After
 TAKEN_BACK = "The closure was taken back."
@@ -67,7 +68,7 @@ def close_evses(
     for, or SlotTaken where a chosen or seen place is not free; without a version one that cannot have it is cancelled instead.
     """
     chosen = choices or {}
-    check_ahead(outage.period, now)
+    check_ahead(outage.spans[0], now)
     with calendars.one_operation():
         targets = _targets(outage, chosen)
         proposals = lock_proposals(outage, also=targets, leaves_armed=leaves_armed, offers=offers, now=now)
@@ -164,7 +165,8 @@ class _Closing:
     def carry_out(self, evses: Sequence[Evse], decided: Sequence[_Decided]) -> ClosureAct:
         """Under the locks."""
         act = self._made()
-        closures = [self._closed(evse, act) for evse in evses]
+        closures = [self._closed(evse, span, act) for evse in evses for span in self.outage.spans]
+        occupancy.fill_new_closures(closures)
         occupancy.queue_for([one.booking for one in decided])
         order = sorted(decided, key=lambda one: one.order)
         ClosureStep.objects.bulk_create([self._step(act, one) for one in order])
@@ -174,15 +176,14 @@ class _Closing:
     def _made(self) -> ClosureAct:
         period = self.outage.period
         return ClosureAct.objects.create(
-            depot=self.outage.depot, starts_at=period.starts_at, ends_at=period.ends_at, reason=self.reason[:200],
-            made_at=self.now, **self.actor.columns("made_by"),
+            depot=self.outage.depot, starts_at=period.starts_at, ends_at=period.ends_at, rrule=self.outage.rrule,
+            reason=self.reason[:200], made_at=self.now, **self.actor.columns("made_by"),
         )  # fmt: skip
 
-    def _closed(self, evse: Evse, act: ClosureAct) -> Closure:
-        closure = new_closure(evse, self.outage.period, self.reason, self.actor, self.now)
+    def _closed(self, evse: Evse, span: Period, act: ClosureAct) -> Closure:
+        closure = new_closure(evse, span, self.reason, self.actor, self.now)
         closure.act = act
         closure.save(force_insert=True)
-        occupancy.fill_closures(evse.pk, closure.period)
         return closure
 
     def _step(self, act: ClosureAct, one: _Decided) -> ClosureStep:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
+from bookings.errors import RuleUnclear
 from bookings.models import (
     Booking,
     BookingOption,
@@ -20,10 +22,11 @@ from bookings.models import (
 )
 from bookings.operations import request_log
 from bookings.operations.closure_offers import asks_of, may_be_offered
+from bookings.operations.counter_offer import offered_period
 from bookings.operations.other_times import OtherTime, OtherTimes
 from bookings.operations.places import free_places
 from bookings.operations.relocation import best_first, serves, would_do
-from bookings.rules import content_version, power
+from bookings.rules import content_version, power, recurrence
 from bookings.rules.fit import Needs
 from bookings.rules.power import Supply
 from bookings.rules.power_profile import Floor, Limit
@@ -36,23 +39,56 @@ from depots.periods import Period
 Outcome = ClosureStep.Outcome
 # How long all of a plan may look for better ways than first come, first served.
 LOOKED_FOR = (20_000, 1.0)
+# Of a closure that repeats each day of each EVSE is a row, written under the EVSEs' locks.
+MOST_REPEATED = 400
 
 
 @dataclass(frozen=True)
 class Outage:
-    """EVSEs of one depot of ours that are to be out of use in a period."""
+    """EVSEs of one depot of ours that are to be out of use in a period. One that comes again by `rrule` is on each of its `days`,
+    and `period` is from the first to the last."""
 
     depot: Depot
     evse_ids: frozenset[int]
     period: Period
+    rrule: str = ""
+    days: tuple[Period, ...] = ()
 
     @classmethod
     def of(cls, closure: Closure) -> Outage:
         return cls(closure.evse.depot, frozenset({closure.evse_id}), closure.period)
 
-    def closing(self, evse_id: int) -> Occupancy:
+    @classmethod
+    def repeated(cls, depot: Depot, evse_ids: frozenset[int], first: Period, rrule: str) -> Outage:
+        """By the depot's clock, as the days of a series, all of them at once. Raises RuleUnclear."""
+        zone = depot.zone
+        rule = recurrence.read(rrule, recurrence.local(first.starts_at, zone), zone)
+        starts = [recurrence.moment(start, zone) for start in rule.starts]
+        days = tuple(Period(starts_at, starts_at + first.duration) for starts_at in starts)
+        if any(one.ends_at > other.starts_at for one, other in pairwise(days)):
+            raise RuleUnclear(
+                "One closure would last until the next begins: make it shorter, or one that does not repeat."
+            )
+        if len(days) * len(evse_ids) > MOST_REPEATED:
+            raise RuleUnclear(
+                f"That is more than {MOST_REPEATED} closures at once: choose fewer EVSEs, or an earlier end."
+            )
+        return cls(depot, evse_ids, Period(days[0].starts_at, days[-1].ends_at), rule.text, days)
+
+    @property
+    def spans(self) -> tuple[Period, ...]:
+        """In order."""
+        return self.days or (self.period,)
+
+    def runs_into(self, period: Period) -> bool:
+        return any(span.overlaps(period) for span in self.spans)
+
+    def closings(self, evse_id: int) -> list[Occupancy]:
         """What it takes of one of them, as if nothing stood in it; not to be saved."""
-        return Occupancy(evse_id=evse_id, span=self.period, holder=0, kind=Occupancy.Kind.CLOSURE)
+        return [
+            Occupancy(evse_id=evse_id, span=span, holder=0, kind=Occupancy.Kind.CLOSURE)
+            for span in self.spans
+        ]
 
 
 @dataclass(frozen=True)
@@ -145,7 +181,8 @@ def bookings_in(outage: Outage) -> list[Booking]:
 def _standing(outage: Outage, offered_into: Collection[int]) -> list[Booking]:
     rows = Booking.objects.live().select_related("depot__operator", "option", "vehicle", "fleet", "evse")
     rows = rows.prefetch_related("tokens")
-    found = list(rows.filter(evse__in=outage.evse_ids).overlapping(outage.period))
+    around = rows.filter(evse__in=outage.evse_ids).overlapping(outage.period)
+    found = [booking for booking in around if outage.runs_into(booking.period)]
     if offered_into:
         found += rows.filter(pk__in=set(offered_into).difference(booking.pk for booking in found))
     return sorted(found, key=lambda booking: (booking.starts_at, booking.pk))
@@ -157,7 +194,7 @@ def _offered_into(outage: Outage) -> set[int]:
         evse__in=outage.evse_ids, span__overlap=outage.period, kind=Occupancy.Kind.PENDING
     )
     asks = BookingRequest.objects.pending().filter(booking__in=kept.values("holder"))
-    return {ask.booking_id for ask in asks if ask.is_last_word}
+    return {ask.booking_id for ask in asks if ask.is_last_word and outage.runs_into(offered_period(ask))}
 
 
 def _is_left(booking: Booking, *, leaves_armed: bool) -> bool:
@@ -198,7 +235,7 @@ class _Ground:
             evses,
             closed,
             {pk: rows for pk, rows in taken.items() if pk in evses},
-            {pk: [*taken.get(pk, ()), outage.closing(pk)] for pk in outage.evse_ids},
+            {pk: [*taken.get(pk, ()), *outage.closings(pk)] for pk in outage.evse_ids},
             {booking.pk: booking.promised_power_w for booking in standing},
             {booking.pk: booking.terms.tail for booking in standing},
             request_log.needs_by_booking(standing),
@@ -242,8 +279,7 @@ class _Ground:
         others = [self.evses[free.evse_id] for free in self.free(booking)]
         if stays:
             is_fixed = booking.status == BookingStatus.CHARGING
-            others = [] if is_fixed else others
-            return Proposal(booking, Outcome.STAYS, others=others, is_offered=is_offered)
+            return Proposal(booking, Outcome.STAYS, others=() if is_fixed else others, is_offered=is_offered)
         if spot is None:
             outcome = Outcome.CANCELLED if other is None else Outcome.OFFERED
             return Proposal(booking, outcome, others=others, other=other)

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from bookings.core import occupancy
 from bookings.core.standing import Taken
-from bookings.models import Booking, Claim, Occupancy
+from bookings.models import Booking, Claim, Closure, Occupancy
 from bookings.operations.counter_offer import LEAST_TIME
 from bookings.operations.quotas_under_lock import allotted
 from bookings.rules import configuration, fit, quotas
@@ -21,7 +21,7 @@ from bookings.rules.power import Supply
 from bookings.rules.quotas import Allotted
 from bookings.search.availability import FAR, nearest_in
 from depots.models import Evse
-from depots.periods import Period, gaps
+from depots.periods import Period, gaps, spanning
 
 # A fleet has a day for its answer, less where one of the two slots is nearer: its place is kept for nobody else meanwhile.
 ANSWERED_WITHIN = timedelta(hours=24)
@@ -44,10 +44,12 @@ def may_wait_for_answer(booking: Booking, *, now: datetime) -> bool:
 @dataclass
 class OtherTimes:
     """The search for bookings of one depot, one after the other: what was found for one is taken for the next. `claimed` is when
-    vehicles and tokens are somewhere, by booking, `fleets` whose what stands there is, where anything is counted."""
+    vehicles and tokens are somewhere, by booking, `closed` when EVSEs are, bookings in it or not, `fleets` whose what stands
+    there is, where anything is counted."""
 
     there: Configuration
     claimed: dict[object, list[tuple[int, Period]]]
+    closed: Mapping[int, Sequence[Period]]
     fleets: Mapping[int, int]
     now: datetime
 
@@ -58,7 +60,13 @@ class OtherTimes:
         there = configuration.current(bookings[0].depot_id)
         holders = {row.holder for rows in taken.values() for row in rows if there.counts_places}
         fleets = {**quotas.fleets_of(holders)} if holders else {}
-        return cls(there, _claimed(bookings), fleets | {b.pk: b.fleet_id for b in bookings}, now)
+        return cls(
+            there,
+            _claimed(bookings),
+            _closed(there, bookings),
+            fleets | {b.pk: b.fleet_id for b in bookings},
+            now,
+        )
 
     def find(
         self,
@@ -105,7 +113,7 @@ class OtherTimes:
         elsewhere = [span for holder, span in claimed if holder != booking.pk]
         for evse in evses:
             spans = [row.span for row in taken.get(evse.pk, ()) if row.holder != booking.pk]
-            yield evse, gaps(around, spans + elsewhere)
+            yield evse, gaps(around, [*spans, *elsewhere, *self.closed.get(evse.pk, ())])
 
     def _left_to(
         self, booking: Booking, taken: Mapping[int, Sequence[Occupancy]], supply: Supply
@@ -122,6 +130,18 @@ class OtherTimes:
 
 def _kept(booking: Booking, period: Period) -> Period:
     return period.widened(after=booking.terms.tail)
+
+
+def _closed(there: Configuration, bookings: Sequence[Booking]) -> dict[int, list[Period]]:
+    """By EVSE, around these; one query."""
+    around = spanning(booking.period.widened(FAR, FAR) for booking in bookings)
+    found: dict[int, list[Period]] = {}
+    if around is None:
+        return found
+    rows = Closure.objects.filter(evse__in=there.bays, lifted_at=None)
+    for closure in rows.filter(starts_at__lt=around.ends_at, ends_at__gt=around.starts_at):
+        found.setdefault(closure.evse_id, []).append(closure.period)
+    return found
 
 
 def _claims(booking: Booking) -> list[object]:

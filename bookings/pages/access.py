@@ -294,7 +294,7 @@ def closure_act(user: Person, code: str, act_id: int) -> ClosureAct:
         Prefetch(
             "steps",
             ClosureStep.objects.select_related(
-                "booking__fleet", "booking__evse", "evse_before", "evse_after", "rebooked"
+                "booking__fleet", "booking__evse", "evse_before", "evse_after", "rebooked", "offer"
             ),
         ),
     )

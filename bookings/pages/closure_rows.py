@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.urls import reverse
 
 from bookings.errors import EvseUnknown
-from bookings.models import Booking, BookingRequest, ClosureStep
+from bookings.models import Booking, BookingRequest, ClosureAct, ClosureStep
 from bookings.operations.closure_acts import Choice
 from bookings.operations.closure_plan import Outcome, Proposal, version_of
 from bookings.operations.counter_offer import offered_period
@@ -167,6 +168,30 @@ def summary(outcomes: Iterable[str]) -> str:
 
 def summary_of_steps(steps: Iterable[ClosureStep]) -> str:
     return summary(step.outcome for step in steps)
+
+
+def evse_names(act: ClosureAct) -> str:
+    """Of those it closed, each once; their closures are at hand."""
+    return ", ".join(sorted({closure.evse.uid for closure in act.closures.all()}))
+
+
+def with_next_alone(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of a closure that repeats only the next day at each EVSE, and what is past; with `more`, how many days come after it, and
+    the `last` of them. `standing` counts the bookings of all."""
+    found: list[dict[str, Any]] = []
+    ahead: dict[tuple[int, int], dict[str, Any]] = {}
+    for row in rows:
+        closure = row["closure"]
+        repeats = closure.act is not None and closure.act.rrule and row["state"] == "ahead"
+        first = ahead.get((closure.act_id, closure.evse_id)) if repeats else None
+        if first is None:
+            found.append({**row, "more": 0})
+            if repeats:
+                ahead[closure.act_id, closure.evse_id] = found[-1]
+        else:
+            first["more"], first["last"] = first["more"] + 1, row["starts_at"]
+            first["standing"] += row["standing"]
+    return found
 
 
 @dataclass(frozen=True)

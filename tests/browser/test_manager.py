@@ -399,6 +399,8 @@ def test_the_manager_s_pages_are_accessible_and_fit(opened: Callable[..., Page],
     stays = {booking.pk: Choice(Outcome.STAYS)}
     act = operations.close_evses(outage=where, reason="Cable", choices=stays, actor=MANAGER, now=now)
     closure = act.closures.get()
+    every_week = Outage.repeated(yard.depot, frozenset({yard.evses[1].pk}), span, "FREQ=WEEKLY;COUNT=3")
+    weekly = operations.close_evses(outage=every_week, offers=True, actor=MANAGER, now=now)
     offer = operations.CounterOffer(period=Period(tomorrow(14), tomorrow(15)))
     operations.offer_instead(booking_id=booking.pk, offer=offer, actor=MANAGER, now=now)
     asked = f"?evse={yard.evses[0].uid}&starts_at={tomorrow(9):%Y-%m-%dT%H:%M}&ends_at={tomorrow(13):%Y-%m-%dT%H:%M}"
@@ -409,6 +411,7 @@ def test_the_manager_s_pages_are_accessible_and_fit(opened: Callable[..., Page],
         "/requests/",
         f"/depots/{code}/closures/",
         f"/depots/{code}/closures/{closure.pk}/",
+        f"/depots/{code}/closures/{weekly.closures.order_by('starts_at')[0].pk}/",
         f"/depots/{code}/closures/new/",
         f"/depots/{code}/closures/new/{asked}",
         f"/depots/{code}/closures/acts/{act.pk}/",

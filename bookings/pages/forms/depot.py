@@ -8,10 +8,11 @@ from typing import Any
 
 from django import forms
 
-from bookings.errors import BookingError
+from bookings.errors import BookingError, RuleUnclear
 from bookings.models import Booking, CancelReason
+from bookings.operations.closure_plan import Outage
 from bookings.operations.counter_offer import CounterOffer
-from bookings.pages.forms.fields import MomentField, RowField, moment_in
+from bookings.pages.forms.fields import DayInput, MomentField, RowField, moment_in
 from depots.models import Depot, Evse
 from depots.periods import Period
 from depots.standards import PLUGS
@@ -247,15 +248,28 @@ class EvsesField(forms.MultipleChoiceField):
         return [self.rows[uid] for uid in dict.fromkeys(uids)]
 
 
+# How often a closure comes again, as a part of RFC 5545's rules; empty for one that does not.
+REPEATS = [
+    ("", "It does not"),
+    ("FREQ=DAILY", "Every day"),
+    ("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "Monday to Friday"),
+    ("FREQ=WEEKLY", "Every week"),
+    ("FREQ=WEEKLY;INTERVAL=2", "Every 2 weeks"),
+    ("FREQ=WEEKLY;INTERVAL=4", "Every 4 weeks"),
+]
+
+
 class ClosureForm(PeriodForm):
-    """Which EVSEs (`evses` once valid), when and why."""
+    """Which EVSEs (`evses` once valid), when and why; `outage` once valid. One that repeats has its first day in the period."""
 
     evse = EvsesField()
     whole = forms.BooleanField(label="All EVSEs of the depot", required=False)
+    repeats = forms.ChoiceField(label="Comes again", choices=REPEATS, required=False)
+    until = forms.DateField(label="Until", required=False, widget=DayInput)
     reason = forms.CharField(
         max_length=200, required=False, help_text="Fleets whose bookings are moved or cancelled read this."
     )
-    field_order = ("evse", "whole", "starts_at", "ends_at", "reason")
+    field_order = ("evse", "whole", "starts_at", "ends_at", "repeats", "until", "reason")
 
     def __init__(self, *args: Any, evses: Iterable[Evse], **options: Any) -> None:
         super().__init__(*args, **options)
@@ -270,7 +284,24 @@ class ClosureForm(PeriodForm):
             values["evse"] = self._all
         if not values.get("evse") and "evse" not in self.errors:
             self.add_error("evse", "Choose at least one EVSE.")
+        if values.get("repeats") and not values.get("until") and "until" not in self.errors:
+            self.add_error("until", "Say until which day it comes again.")
+        if not self.errors:
+            self._plan()
         return values
+
+    def _plan(self) -> None:
+        """What is to be closed, or what is wrong with the rule."""
+        assert self.period is not None  # of a form without errors
+        evse_ids = frozenset(evse.pk for evse in self.evses)
+        if not self.cleaned_data["repeats"]:
+            self.outage = Outage(self.depot, evse_ids, self.period)
+            return
+        rrule = f"{self.cleaned_data['repeats']};UNTIL={self.cleaned_data['until']:%Y%m%d}"
+        try:
+            self.outage = Outage.repeated(self.depot, evse_ids, self.period, rrule)
+        except RuleUnclear as refusal:
+            self.add_error("repeats" if refusal.field == "rrule" else "starts_at", str(refusal))
 
     @property
     def evses(self) -> list[Evse]:

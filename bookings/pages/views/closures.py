@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bookings import operations
 from bookings.errors import BookingError, ChangedMeanwhile
 from bookings.models import LIVE, Booking, Closure, ClosureAct
+from bookings.operations.close import later_of
 from bookings.operations.closure_acts import act_version, can_be_undone
 from bookings.operations.closure_plan import Outage, proposed, version_of
 from bookings.pages import access
@@ -25,13 +26,16 @@ from bookings.pages.closure_rows import (
     StepRow,
     all_stay,
     choices_of,
+    evse_names,
     gone_since,
     rows_of,
     seen_rows,
     summary,
     summary_of_steps,
+    with_next_alone,
 )
 from bookings.pages.forms.depot import ClosureForm, nearest_words
+from bookings.pages.series_rows import rule_words
 from bookings.pages.views.refusals import status_of
 from bookings.rules import content_version
 from bookings.rules.content_version import seen_version
@@ -61,9 +65,9 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
         return respond(request, "bookings/closures/close", _asking(_blank(request, depot), depot))
     given = request.POST if request.method == "POST" else request.GET
     form = ClosureForm(given, depot=depot, evses=evses_of(depot))
-    if not form.is_valid() or form.period is None:
+    if not form.is_valid():
         return respond(request, "bookings/closures/close", _asking(form, depot), 422)
-    outage = Outage(depot, frozenset(evse.pk for evse in form.evses), form.period)
+    outage = form.outage
     if request.method != "POST":
         return _preview(request, form, outage)
     try:
@@ -118,18 +122,24 @@ def clear(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
 @login_required
 @require_POST
 def lift(request: HttpRequest, code: str, closure_id: int) -> HttpResponse:
-    found = access.closure(request.user, code, closure_id)
+    """This one; with `following` of one that comes again all later ones as well."""
+    found, following = access.closure(request.user, code, closure_id), "following" in request.POST
     try:
         version = seen_version(request.POST)
         operations.lift_closure(
             closure_id=found.pk,
+            following=following,
             seen_version=version,
             actor=access.as_manager(request.user),
             now=timezone.now(),
         )
     except BookingError as refusal:
         return _closure(request, found, refusal)
-    told = f"{found.evse} is open again."
+    told = (
+        f"{found.evse} is open again, then and on all later days."
+        if following
+        else f"{found.evse} is open again."
+    )
     return done(request, reverse("bookings:closures", args=[found.evse.depot.code]), told)
 
 
@@ -137,12 +147,15 @@ def _closure(request: HttpRequest, found: Closure, refusal: BookingError | None 
     depot, now = found.evse.depot, timezone.now()
     shown = _shown(found, depot, now)
     standing = [] if shown["state"] == "over" else operations.affected(found, now=now)
+    later = later_of(found).filter(lifted_at=None)
     context = {
         **shown,
         "depot": depot,
         "rows": rows_of(standing, depot),
         "version": version_of(standing),
         "will_clear": any(not proposal.stays for proposal in standing),
+        "rule": rule_words(found.act.rrule) if found.act is not None and found.act.rrule else "",
+        "later": later.count(),
         "refusal": refusal,
         "back_url": reverse("bookings:closures", args=[depot.code]),
     }
@@ -151,8 +164,11 @@ def _closure(request: HttpRequest, found: Closure, refusal: BookingError | None 
 
 def _list(request: HttpRequest, depot: Depot, form: ClosureForm, status: int = 200) -> HttpResponse:
     now = timezone.now()
-    rows = Closure.objects.filter(evse__depot=depot, ends_at__gt=now - SHOWN_PAST).select_related("evse")
+    rows = Closure.objects.filter(evse__depot=depot, ends_at__gt=now - SHOWN_PAST).select_related(
+        "evse", "act"
+    )
     found = [_shown(closure, depot, now) for closure in _with_standing(rows).order_by("starts_at", "pk")]
+    found = with_next_alone(found)
     groups = [
         (title, [row for row in found if row["state"] == state])
         for state, title in [("now", "In force"), ("ahead", "Ahead"), ("over", "Over in the last week")]
@@ -189,6 +205,8 @@ def _preview(
     context = {
         **_asking(form, depot),
         "is_previewed": True,
+        "rule": rule_words(outage.rrule) if outage.rrule else "",
+        "days": outage.days,
         "rows": rows,
         "seen_rows": seen_rows(proposals),
         "version": version_of(proposals),
@@ -242,8 +260,9 @@ def _act(request: HttpRequest, found: ClosureAct, refusal: BookingError | None =
     context = {
         "act": found,
         "depot": depot,
+        "rule": rule_words(found.rrule) if found.rrule else "",
         "rows": [StepRow(step, depot) for step in found.steps.all()],
-        "closures": found.closures.all(),
+        "evses": evse_names(found),
         "summary": summary_of_steps(found.steps.all()),
         "version": act_version(found),
         "can_undo": can_be_undone(found, now=timezone.now()),
@@ -275,11 +294,12 @@ def _shown(closure: Closure, depot: Depot, now: datetime) -> dict[str, Any]:
     }
 
 
-def _acts(depot: Depot, now: datetime) -> list[tuple[ClosureAct, str]]:
-    """What was decided about closures that are not long over, the newest first, with what became of its bookings."""
+def _acts(depot: Depot, now: datetime) -> list[tuple[ClosureAct, str, str]]:
+    """What was decided about closures that are not long over, the newest first, with the EVSEs and what became of its
+    bookings."""
     rows = ClosureAct.objects.filter(depot=depot, ends_at__gt=now - SHOWN_PAST).order_by("-made_at", "-pk")
     found = rows.prefetch_related("steps", "closures__evse")[:50]
-    return [(act, summary_of_steps(act.steps.all())) for act in found]
+    return [(act, evse_names(act), summary_of_steps(act.steps.all())) for act in found]
 
 
 def _with_standing(rows: QuerySet[Closure]) -> QuerySet[Closure]:

@@ -58,11 +58,11 @@ def outage(*evses: Evse, period: Period | None = None) -> Outage:
 
 
 def plan(where: Outage, **asked: Any) -> list[Proposal]:
-    return proposed(where, leaves_armed=True, offers=True, **{"now": NOW, **asked})
+    return proposed(where, leaves_armed=True, **{"offers": True, "now": NOW, **asked})
 
 
 def close(where: Outage, **asked: Any) -> ClosureAct:
-    return operations.close_evses(outage=where, offers=True, **{"actor": MANAGER, "now": NOW, **asked})
+    return operations.close_evses(outage=where, **{"offers": True, "actor": MANAGER, "now": NOW, **asked})
 
 
 def undo(act: ClosureAct, **asked: Any) -> ClosureAct:

@@ -14,11 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from bookings import operations
 from bookings.actors import Actor
 from bookings.errors import SlotTaken
-from bookings.models import Booking, Closure
+from bookings.models import Booking, Closure, ClosureAct
 from bookings.operations.closure_plan import version_of
 from depots.models import ChargerCommand, ChargerMessage, Depot, Evse, Membership, Organisation
 from tests.bookings.people import client_of
 from tests.factories import (
+    DISPATCHER,
     MANAGER,
     NOW,
     book_slot,
@@ -81,7 +82,8 @@ def test_the_preview_tells_what_would_become_of_each_booking_and_changes_nothing
     assert f'data-booking="{movable.pk}"' in page
     assert "Moved to V-2" in page
     assert f'data-booking="{stuck.pk}"' in page
-    assert "Cancelled: nothing else is free" in page
+    assert "Offered Tue 15 Jan, 14:00–15:00 at V-1" in page
+    assert "Without a yes by Tue 15 Jan, 12:45 it is cancelled, at the depot&#x27;s cost." in page
     assert not Closure.objects.exists()
     movable.refresh_from_db()
     assert movable.evse == evse
@@ -92,7 +94,7 @@ def test_closing_carries_out_what_the_preview_proposed(manager: Client, depot: D
     movable, stuck = book(evse, 10, 11), book(evse, 12, 13)
     book(other, 12, 13)
 
-    answer = close(manager, clear="1")
+    answer = close(manager, clear="1", **{f"choice-{stuck.pk}": "cancel"})
 
     movable.refresh_from_db()
     stuck.refresh_from_db()
@@ -105,6 +107,49 @@ def test_closing_carries_out_what_the_preview_proposed(manager: Client, depot: D
         Actor.manager("manager@ladepark.example"),
     )
     assert "V-1 is closed. Bookings: 1 moved, 1 cancelled." in answer.content.decode()
+
+
+def test_what_is_offered_and_what_became_of_it_stand_on_the_page_of_what_was_closed(
+    manager: Client, evse: Evse
+) -> None:
+    booking = book(evse, 10, 11)
+
+    page = close(manager, clear="1").content.decode()
+    act = f"{CLOSURES}acts/{ClosureAct.objects.get().pk}/"
+    operations.decline_counter_offer(booking_id=booking.pk, actor=DISPATCHER, now=NOW)
+    then = manager.get(act).content.decode()
+
+    assert "V-1 is closed. Bookings: 1 offered another time." in page
+    assert "Tue 15 Jan, 14:00–15:00 at V-1" in page
+    assert "Its fleet has until Tue 15 Jan, 10:45 to answer" in page
+    assert "Not accepted, or taken back" in then
+    manager.post(f"{act}undo/", seen_at(manager, act))
+    assert "Booked again" in manager.get(act).content.decode()
+
+
+def test_a_closure_comes_again_and_is_lifted_from_a_day_on(manager: Client, evse: Evse) -> None:
+    weekly = {**SPAN, "repeats": "FREQ=WEEKLY", "until": "2030-02-05"}
+    in_the_second = book_slot(
+        fleet=(fleet := make_fleet()), option=option_of(evse), evse=evse, period=slot(10, 11, day=7),
+        vehicle=make_vehicle(fleet), actor=DISPATCHER, now=NOW,
+    )  # fmt: skip
+
+    preview = manager.get(f"{CLOSURES}new/", weekly).content.decode()
+    close(manager, weekly)
+    listed = manager.get(CLOSURES).content.decode()
+    second = Closure.objects.order_by("starts_at")[1]
+    page = f"{CLOSURES}{second.pk}/"
+    shown = manager.get(page).content.decode()
+    lifting = re.findall(r'name="version" value="([^"]+)"', shown)[-1]
+    answer = manager.post(f"{page}lifting/", {"version": lifting, "following": "1"}, follow=True)
+
+    assert "Every week, until 5 Feb 2030: 4 times, the last on Tue 5 Feb 2030." in preview
+    assert f'data-booking="{in_the_second.pk}"' in preview
+    assert listed.count("data-closure=") == 1
+    assert "and 3 more until" in listed
+    assert "Lift this and all later days" in shown
+    assert "V-1 is open again, then and on all later days." in answer.content.decode()
+    assert [c.starts_at.day for c in Closure.objects.filter(lifted_at=None)] == [15]
 
 
 def test_closing_alone_leaves_bookings_and_refuses_new_ones(manager: Client, evse: Evse) -> None:
@@ -122,7 +167,8 @@ def test_closing_alone_leaves_bookings_and_refuses_new_ones(manager: Client, evs
     manager.post(f"{CLOSURES}{closure.pk}/clearing/", seen_at(manager, f"{CLOSURES}{closure.pk}/"))
 
     standing.refresh_from_db()
-    assert standing.status == "cancelled"
+    assert standing.decide_until is not None
+    assert standing.requests.get(kind="offer").asked["cancels"]
 
 
 def test_a_lifted_closure_gives_its_time_back_and_is_lifted_once(manager: Client, evse: Evse) -> None:
@@ -145,6 +191,9 @@ def test_a_lifted_closure_gives_its_time_back_and_is_lifted_once(manager: Client
         ({"starts_at": "soon"}, "date and a time"),
         ({"ends_at": "2030-01-15T09:00"}, "before the start"),
         ({"starts_at": "2030-01-14T09:00", "ends_at": "2030-01-14T10:00"}, "in the past"),
+        ({"repeats": "FREQ=SECONDLY"}, "not one of the available choices"),
+        ({"repeats": "FREQ=WEEKLY"}, "until which day"),
+        ({"repeats": "FREQ=WEEKLY", "until": "2030-01-01"}, "no day in its time"),
         ({"reason": "x" * 201}, "at most 200 characters"),
         ({"reason": "a\x00b"}, "Null characters"),
     ],
@@ -169,7 +218,7 @@ def test_what_the_preview_did_not_show_is_not_done(manager: Client, depot: Depot
 
     assert answer.status_code == 409
     assert "Nothing is closed yet: what stands there has changed since you looked." in answer.content.decode()
-    assert "Cancelled: nothing else is free" in answer.content.decode()
+    assert re.search(r"Offered Tue 15 Jan, \d\d:00–\d\d:00 at V-2", answer.content.decode())
     assert not Closure.objects.exists()
     movable.refresh_from_db()
     assert movable.status == "confirmed"
