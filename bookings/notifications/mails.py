@@ -18,7 +18,7 @@ from django.core.mail import EmailMessage
 from django.db import connection, transaction
 
 from bookings.core.forgetting import delete_in_batches
-from bookings.models import Booking, BookingStatus, OutgoingMail, Reader
+from bookings.models import Booking, BookingStatus, Enforcement, OutgoingMail, Reader
 from bookings.notifications import calendar_file, wording
 from bookings.notifications.kinds import KINDS
 from bookings.notifications.recipients import Told
@@ -94,8 +94,8 @@ def send(*, mail_id: int, attempts: int, clock: Callable[[], datetime]) -> bool:
     claim = OutgoingMail.objects.filter(pk=mail_id, state="sending", attempts=attempts)
     if not claim.update(attempts=attempts + 1):
         return False
-    mail = OutgoingMail.objects.select_related("user__reader").get(pk=mail_id)
-    if not not_overtaken(mail.news):
+    mail = OutgoingMail.objects.select_related("user__reader", "booking").get(pk=mail_id)
+    if not news_now(mail):
         mail.delete()
         return True
     try:
@@ -113,7 +113,7 @@ def send(*, mail_id: int, attempts: int, clock: Callable[[], datetime]) -> bool:
 def message(mail: OutgoingMail) -> EmailMessage:
     """As it goes out: in the language of its reader, with the booking as it is now where one of its news brings a calendar."""
     language = language_of(mail)
-    subject, text = wording.mail(not_overtaken(mail.news), language)
+    subject, text = wording.mail(news_now(mail), language)
     message_id = f"<mail-{mail.pk}@{urlsplit(settings.BERTH_BASE_URL).hostname}>"
     headers = {"Message-ID": message_id, "Auto-Submitted": "auto-generated"}
     made = EmailMessage(subject=subject, body=text, to=[mail.user.email], headers=headers)
@@ -126,14 +126,16 @@ def message(mail: OutgoingMail) -> EmailMessage:
     return made
 
 
-def not_overtaken(news: Sequence[News]) -> list[News]:
-    """Without a risk that was over before its mail went out, nor that it is over."""
+def news_now(mail: OutgoingMail) -> list[News]:
+    """Without a risk that was over before its mail goes out, nor that it is over: what else became of it says so itself."""
     kept: list[News] = []
-    for one in news:
+    for one in mail.news:
         without = [before for before in kept if before["kind"] != "at_risk"]
         is_over = one["kind"] == "kept_again" and len(without) < len(kept)
         kept = without if is_over else [*kept, one]
-    return kept
+    if mail.booking is None or mail.booking.enforcement == Enforcement.AT_RISK:
+        return kept
+    return [one for one in kept if one["kind"] != "at_risk"]
 
 
 def language_of(mail: OutgoingMail) -> str:

@@ -212,10 +212,20 @@ def test_a_risk_that_is_over_before_its_mail_goes_out_is_not_mailed(booking, mai
     assert mails.send(mail_id=mail.pk, attempts=0, clock=lambda: NOW)
 
     assert (mailoutbox, OutgoingMail.objects.filter(pk=mail.pk).exists()) == ([], False)
-    risk, over = {"kind": "at_risk"}, {"kind": "kept_again"}
-    assert mails.not_overtaken([over]) == [over]
-    assert mails.not_overtaken([risk, over, risk]) == [risk]
-    assert mails.not_overtaken([{"kind": "granted"}, risk, over]) == [{"kind": "granted"}]
+
+
+def test_a_mail_says_what_holds_when_it_goes_out(booking):
+    risk, over, moved = {"kind": "at_risk"}, {"kind": "kept_again"}, {"kind": "swapped"}
+
+    def left(*news: dict[str, str], now: str) -> list[dict[str, str]]:
+        booking.enforcement = now
+        return mails.news_now(OutgoingMail(booking=booking, news=list(news)))
+
+    assert left(over, now="armed") == [over]
+    assert left(risk, over, risk, now="at_risk") == [risk]
+    assert left({"kind": "granted"}, risk, over, now="armed") == [{"kind": "granted"}]
+    assert left(risk, moved, now="due") == [moved]
+    assert left(risk, now="soft") == []
 
 
 def test_of_a_trip_the_whole_is_told_and_no_grant_of_a_stop(booking):
