@@ -33,8 +33,8 @@ from tests.doors.yard import STARTS, Yard
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_quiet")]
 
 STEPS = 40
-# The first history of each has one step. Of five evenings they are 600 steps, and 200,000.
-HISTORIES, MANY_HISTORIES = 4, 1001
+# The first history of each has one step. Of five evenings they are 2,000 steps, and 200,000.
+HISTORIES, MANY_HISTORIES = 11, 1001
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_no_truth_is_broken_by_any_door(start: str) -> None:
     done = play(machine(start), HISTORIES, derandomize=True)
 
     assert done["steps"] >= (HISTORIES - 1) * STEPS
-    assert sum(times for what, times in done.items() if what.endswith(": done")) > 10, done
+    assert sum(times for what, times in done.items() if what.endswith(": done")) > 50, done
 
 
 @pytest.mark.long

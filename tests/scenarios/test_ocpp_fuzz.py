@@ -252,8 +252,8 @@ def _row(bed: Bed) -> Charger:
     return row
 
 
-def test_some_seconds_of_frames_nobody_would_send(bed: Bed):
-    run_fuzz(bed, 6)
+def test_twenty_seconds_of_frames_nobody_would_send(bed: Bed):
+    run_fuzz(bed, 20)
 
 
 @pytest.mark.long
