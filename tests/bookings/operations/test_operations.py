@@ -458,7 +458,7 @@ def test_a_closure_refuses_new_bookings_at_once_and_takes_over_what_leaves():
         book(evse, slot(10, 11))
 
 
-def test_clearing_a_closure_moves_what_can_be_moved_and_cancels_the_rest():
+def test_clearing_a_closure_moves_what_can_be_moved_and_offers_the_rest_another_time():
     depot = make_depot()
     broken, spare = make_evse(depot), make_evse(depot)
     movable, stuck = book(broken, slot(10, 11)), book(broken, slot(12, 13))
@@ -470,7 +470,7 @@ def test_clearing_a_closure_moves_what_can_be_moved_and_cancels_the_rest():
     movable.refresh_from_db()
     stuck.refresh_from_db()
     assert (movable.status, movable.evse, movable.is_changed_unseen) == ("confirmed", spare, True)
-    assert (stuck.status, stuck.cancel_reason) == ("cancelled", "BROKEN_CHARGER")
+    assert (stuck.status, stuck.requests.get(kind="offer").decision) == ("confirmed", "pending")
     assert Occupancy.objects.filter(evse=broken).values_list("span", flat=True).count() >= 1
 
 
