@@ -198,8 +198,8 @@ def nearest_later() -> Iterator[None]:
 
 
 def tell_nearest(outcomes: Iterable[ManyOutcome], *, and_of: BookingError | None = None) -> None:
-    """Let the first MOST_NEAREST of those that were refused within `nearest_later` say what is nearest, and no others. What the
-    others of them have got, or would have, is none of it."""
+    """Let the first MOST_NEAREST of those that were refused within `nearest_later` say what is nearest, and no others. Places
+    that the others of them have got, or would have, are none of it; their power and their share of a quota are not asked."""
     found = list(outcomes)
     refused = [and_of, *(outcome.refusal for outcome in found)]
     asking = [refusal for refusal in refused if refusal is not None and refusal.find_nearest is not None]
