@@ -26,6 +26,8 @@ Action = ChargerCommand.Action
 RESERVED_FOR = timedelta(minutes=1)
 # A status may be delayed (MinimumStatusDuration); what was not shown by then is not shown.
 SHOWS_WITHIN = timedelta(seconds=25)
+# What is said of it later says nothing: by a charger's clock it may be over.
+STANDS_FOR = timedelta(seconds=40)
 # Nobody may be due at the EVSE before it is long over.
 NOBODY_WITHIN = timedelta(minutes=5)
 
@@ -75,10 +77,29 @@ def take_test_answer(command: ChargerCommand, *, now: datetime) -> None:
             test.state, test.finished_at = State.DONE, now
     else:
         test.answer_to_cancel, test.state, test.finished_at = answer, State.DONE, now
+        _look(test, now)
+        test.was_forgotten = _was_forgotten(test)
         if test.was_forgotten:
             evidence = f"command {command.pk}"
             depots.measure(command.charger, "reservation", "lies", evidence=evidence, now=now)
     test.save()
+
+
+def _look(test: ReserveTest, now: datetime) -> None:
+    evse = test.evse
+    is_shown = evse.told_status == Evse.Status.RESERVED and (evse.status_received_at or now) >= test.asked_at
+    if test.answer == "accepted" and is_shown:
+        test.shown_at = test.shown_at or now
+
+
+def _was_forgotten(test: ReserveTest) -> bool:
+    """A finished test. One that ran out, or that a restart or a lost status may explain, shows nothing."""
+    charger, finished_at = test.charger, test.finished_at
+    if test.answer != "accepted" or test.shown_at is not None or test.answer_to_cancel != "rejected":
+        return False
+    if finished_at is None or finished_at > test.asked_at + STANDS_FOR:
+        return False
+    return not any(at is not None and at >= test.asked_at for at in (charger.connected_at, charger.booted_at))
 
 
 def finish_reserve_tests(*, now: datetime) -> int:
@@ -91,10 +112,7 @@ def _follow(test_id: int, now: datetime) -> int:
     test = _open().filter(pk=test_id).first()
     if test is None:
         return 0
-    evse = test.evse
-    is_shown = evse.told_status == Evse.Status.RESERVED and (evse.status_received_at or now) >= test.asked_at
-    if test.answer == "accepted" and is_shown:
-        test.shown_at = test.shown_at or now
+    _look(test, now)
     is_seen = test.shown_at is not None or now >= test.asked_at + SHOWS_WITHIN
     if test.state == State.ASKED and test.answer and is_seen:
         test.state = State.GIVING_BACK
@@ -103,6 +121,7 @@ def _follow(test_id: int, now: datetime) -> int:
             action=Action.CANCEL_RESERVATION,
             payload={"reservation_id": test.pk},
             reservation_id=test.pk,
+            not_after=test.asked_at + STANDS_FOR,
             now=now,
         )
     elif now >= test.asked_at + RESERVED_FOR * 2:

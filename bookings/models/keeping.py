@@ -100,6 +100,11 @@ class ReserveTest(models.Model):
     answered_at = models.DateTimeField(null=True, blank=True)
     shown_at = models.DateTimeField(null=True, blank=True, help_text="when the EVSE was seen to say Reserved")
     answer_to_cancel = models.CharField(max_length=40, blank=True)
+    was_forgotten = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="accepted, never shown, and unknown while it had to stand: none was made",
+    )
     asked_at = models.DateTimeField()
     asked_by_kind = models.CharField(max_length=10, choices=ActorKind)
     asked_by_name = models.CharField(max_length=120, blank=True)
@@ -115,8 +120,3 @@ class ReserveTest(models.Model):
 
     def __str__(self) -> str:
         return f"test {self.pk} at {self.charger_id}/{self.number}"
-
-    @property
-    def was_forgotten(self) -> bool:
-        """It was accepted, never shown, and unknown when it was taken back before its end: none was made."""
-        return self.answer == "accepted" and self.shown_at is None and self.answer_to_cancel == "rejected"

@@ -206,3 +206,24 @@ def test_a_test_that_is_accepted_never_shown_and_forgotten_finds_a_liar():
 
     assert outcome(test).endswith("knew nothing of it when asked to give it back: it keeps no slots.")
     assert measured(evse)["reservation"] == "lies"
+
+
+@pytest.mark.parametrize(
+    ("answered", "since"),
+    [(70, {}), (27, {"connected_at": 20}), (27, {"booted_at": 20})],
+    ids=["ran out", "cut off", "restarted"],
+)
+def test_a_test_whose_reservation_may_be_over_by_itself_finds_no_liar(answered, since):
+    evse = evse_online()
+    test = tried(evse)
+    settle("accepted", at(9))
+    fields = {name: at(9) + timedelta(seconds=seconds) for name, seconds in since.items()}
+    Charger.objects.filter(pk=evse.charger_id).update(**fields)
+    scheduler.run_tick(at(9) + timedelta(seconds=26))
+    command = ChargerCommand.objects.get(action="cancel_reservation")
+    assert command.not_after == at(9) + timedelta(seconds=40)
+
+    settle("rejected", at(9) + timedelta(seconds=answered))
+
+    assert "whether it keeps one a stranger would tell" in outcome(test)
+    assert measured(evse)["reservation"] == "works"  # as it has been since it accepted
