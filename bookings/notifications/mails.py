@@ -22,6 +22,7 @@ from bookings.models import Booking, BookingStatus, Enforcement, OutgoingMail, R
 from bookings.notifications import calendar_file, wording
 from bookings.notifications.kinds import KINDS
 from bookings.notifications.recipients import Told
+from bookings.notifications.resolving import OVER_BY
 from bookings.signals import mails_due
 
 logger = logging.getLogger(__name__)
@@ -127,15 +128,17 @@ def message(mail: OutgoingMail) -> EmailMessage:
 
 
 def news_now(mail: OutgoingMail) -> list[News]:
-    """Without a risk that was over before its mail goes out, nor that it is over: what else became of it says so itself."""
+    """Without a risk that was over before its mail goes out: what else became of it says so itself. Nor that it is over, unless
+    an earlier mail may have told of one."""
     kept: list[News] = []
     for one in mail.news:
-        without = [before for before in kept if before["kind"] != "at_risk"]
-        is_over = one["kind"] == "kept_again" and len(without) < len(kept)
-        kept = without if is_over else [*kept, one]
+        risks = [before for before in kept if OVER_BY.get(before["kind"]) == one["kind"]]
+        kept = [before for before in kept if before not in risks]
+        if not risks or risks[0]["params"].get("was_at_risk"):
+            kept.append(one)
     if mail.booking is None or mail.booking.enforcement == Enforcement.AT_RISK:
         return kept
-    return [one for one in kept if one["kind"] != "at_risk"]
+    return [one for one in kept if one["kind"] not in OVER_BY]
 
 
 def language_of(mail: OutgoingMail) -> str:

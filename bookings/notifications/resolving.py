@@ -37,8 +37,11 @@ def news_of(event: BookingEvent, booking: Booking, *, heard: tuple[str, str] | N
         if organisation.is_partner or (side == DEPOT and booking.depot.is_mirror):
             continue
         is_person = event.actor.is_person
+        params = params_of(booking, event)
+        if kind in OVER_BY and heard and heard[0] == Enforcement.AT_RISK:
+            params["was_at_risk"] = True
         yield News(
-            kind, organisation.pk, event.at, params_of(booking, event), booking.get_absolute_url(), booking.pk,
+            kind, organisation.pk, event.at, params, booking.get_absolute_url(), booking.pk,
             event.actor_name if is_person else "",
         )  # fmt: skip
 
@@ -119,6 +122,8 @@ _OF_ENFORCEMENT: dict[str, tuple[str, ...]] = {
     Enforcement.AT_RISK: ("at_risk", "at_risk_here"),
     Enforcement.SOFT: ("soft",),
 }
+# What says that a risk is over, by what told of it. The latter has `was_at_risk` where another risk had been told of before.
+OVER_BY = {"at_risk": "kept_again", "at_risk_here": "kept_again_here"}
 # Ways in which a slot is kept that people hear of, or that end what they heard.
 HEARD = [Enforcement.ARMED, Enforcement.AT_RISK, Enforcement.SOFT]
 _OTHERS: dict[str, tuple[str, ...]] = {

@@ -214,18 +214,47 @@ def test_a_risk_that_is_over_before_its_mail_goes_out_is_not_mailed(booking, mai
     assert (mailoutbox, OutgoingMail.objects.filter(pk=mail.pk).exists()) == ([], False)
 
 
-def test_a_mail_says_what_holds_when_it_goes_out(booking):
-    risk, over, moved = {"kind": "at_risk"}, {"kind": "kept_again"}, {"kind": "swapped"}
+def of(kind: str, **params: bool) -> dict[str, object]:
+    return {"kind": kind, "params": params}
 
-    def left(*news: dict[str, str], now: str) -> list[dict[str, str]]:
+
+@pytest.mark.parametrize("side", ["", "_here"])
+def test_a_mail_says_what_holds_when_it_goes_out(booking, side):
+    risk, over, moved, granted = of(f"at_risk{side}"), of(f"kept_again{side}"), of("swapped"), of("granted")
+    # Behind one that an earlier mail may have told of.
+    another = of(f"at_risk{side}", was_at_risk=True)
+
+    def left(*news: dict[str, object], now: str) -> list[dict[str, object]]:
         booking.enforcement = now
         return mails.news_now(OutgoingMail(booking=booking, news=list(news)))
 
     assert left(over, now="armed") == [over]
     assert left(risk, over, risk, now="at_risk") == [risk]
-    assert left({"kind": "granted"}, risk, over, now="armed") == [{"kind": "granted"}]
+    assert left(granted, risk, over, now="armed") == [granted]
     assert left(risk, moved, now="due") == [moved]
     assert left(risk, now="soft") == []
+    assert left(risk, another, over, now="armed") == []
+    assert left(another, over, now="armed") == [over]
+    assert left(another, over, risk, over, now="armed") == [over]
+
+
+def test_a_risk_for_another_reason_does_not_take_the_end_of_the_one_that_was_mailed(booking):
+    def happen(after: str, why: str = "") -> None:
+        BookingEvent.objects.create(
+            booking=booking, kind="enforcement", after=after, detail={"why": why}, actor_kind="berth", at=NOW,
+            version=1,
+        )  # fmt: skip
+        tell(booking)
+
+    happen(Enforcement.AT_RISK, "occupied")
+    OutgoingMail.objects.update(state="sent")
+    happen(Enforcement.AT_RISK, "offline")
+    happen(Enforcement.ARMED)
+
+    mail = OutgoingMail.objects.get(user__email="dispatcher@fleet.example", state="waiting")
+    assert [one["kind"] for one in mail.news] == ["at_risk", "kept_again"]
+    Booking.objects.filter(pk=booking.pk).update(enforcement=Enforcement.ARMED)
+    assert mails.message(mail).subject.startswith("No longer at risk")
 
 
 def test_of_a_trip_the_whole_is_told_and_no_grant_of_a_stop(booking):
