@@ -1,5 +1,4 @@
-"""Who a late truck's slot would run into, as far as its fleet may know: its own bookings by name, another fleet's by their time
-alone."""
+"""Who a late truck's slot would run into, as far as its fleet may know: its own bookings by name, all else as "taken"."""
 
 from __future__ import annotations
 
@@ -7,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from django.db.models import Min
+
 from bookings.models import Booking, Occupancy
+from bookings.rules import periods
 from depots.periods import Period
 
 # More are not named: the first of them is what the truck runs into.
@@ -16,18 +18,18 @@ MOST = 3
 
 @dataclass(frozen=True)
 class InTheWay:
-    """What has the EVSE from a moment on (its early start is its own): `own` is a booking of the same fleet, with its vehicle."""
+    """What has the EVSE from a moment on: `own` is a booking of the same fleet, with its vehicle (its early start is its own);
+    without one it is whatever others have there, up to when the finder would offer the time before it."""
 
     since: datetime
     own: Booking | None = None
-    is_closure: bool = False
 
     def words(self, zone: ZoneInfo) -> str:
         since = f"from {self.since.astimezone(zone):%H:%M}"
-        if self.own is not None:
-            plate = self.own.vehicle.plate if self.own.vehicle else self.own.plate
-            return f"{plate} ({self.own.reference}) of yours, {since}"
-        return f"the depot has closed it, {since}" if self.is_closure else f"another fleet, {since}"
+        if self.own is None:
+            return f"taken {since}"
+        plate = self.own.vehicle.plate if self.own.vehicle else self.own.plate
+        return f"{plate} ({self.own.reference}) of yours, {since}"
 
 
 def in_the_way(booking: Booking, wanted: Period) -> list[InTheWay]:
@@ -36,13 +38,20 @@ def in_the_way(booking: Booking, wanted: Period) -> list[InTheWay]:
         return []
     reach = wanted.widened(after=booking.terms.tail)
     rows = Occupancy.objects.filter(evse=booking.evse_id, span__overlap=reach).exclude(holder=booking.pk)
-    found = list(rows.order_by("span")[:MOST])
-    own = Booking.objects.filter(pk__in=[row.holder for row in found], fleet=booking.fleet_id)
-    named = own.select_related("vehicle").in_bulk()
-    return [
-        InTheWay(row.span.starts_at, named.get(row.holder), row.kind == Occupancy.Kind.CLOSURE)
-        for row in found
-    ]
+    since = dict(rows.values_list("holder").annotate(Min("span__startswith")))
+    named = Booking.objects.filter(pk__in=since, fleet=booking.fleet_id).select_related("vehicle").in_bulk()
+    found = [InTheWay(since[pk], own) for pk, own in named.items()]
+    others = [at for holder, at in since.items() if holder not in named]
+    if others:
+        found.append(InTheWay(_shown(min(others), booking)))
+    return sorted(found, key=lambda one: one.since)[:MOST]
+
+
+def _shown(taken_from: datetime, booking: Booking) -> datetime:
+    """Where the calendar shows that free time ends: on the step, with room for the tail of whoever has it before."""
+    terms = booking.terms
+    free_until = periods.aligned_down(taken_from - terms.tail, terms.slot_step_min, booking.depot)
+    return max(free_until, booking.ends_at)
 
 
 def sentence(booking: Booking, wanted: Period) -> str:

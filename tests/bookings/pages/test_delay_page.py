@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from bookings.models import Booking
+from bookings.models import Booking, Occupancy
+from bookings.search.in_the_way import in_the_way
 from tests.bookings.people import client_of, seen
 from tests.factories import (
     NOW,
@@ -80,7 +81,7 @@ def test_who_is_in_the_way_is_named_as_far_as_a_fleet_may_know(
 ) -> None:
     other = Booking.objects.exclude(pk=booking.pk).get()
     told = chosen(dispatcher, booking, minutes, "70")[0]
-    assert "another fleet, from 12:30" in told
+    assert "taken from 12:30" in told
     assert not any(secret in told for secret in (other.plate, other.reference, other.fleet.name))
 
     Booking.objects.filter(pk=other.pk).update(fleet=booking.fleet)
@@ -89,6 +90,24 @@ def test_who_is_in_the_way_is_named_as_far_as_a_fleet_may_know(
     assert (
         f'<a href="/bookings/{other.pk}/">{other.plate} ({other.reference}) of yours, from 12:30</a>' in told
     )
+
+
+def test_all_that_others_have_there_is_one_and_taken_from_a_moment_on_the_step(booking: Booking) -> None:
+    other = Booking.objects.exclude(pk=booking.pk).get()
+    zone, wanted = booking.depot.zone, slot((10, 30), 13)
+    # As of one that was booked at short notice, whose early start reaches back no further; and with a change that waits.
+    Occupancy.objects.filter(holder=other.pk).update(span=slot((11, 22), 12))
+    taken = {"evse": other.evse, "power_w": 0}
+    Occupancy.objects.create(span=slot(12, (12, 30)), holder=other.pk, kind="pending", **taken)
+    closed = Occupancy.objects.create(span=slot((12, 30), 13), holder=2**40, kind="closure", **taken)
+    assert [one.words(zone) for one in in_the_way(booking, wanted)] == ["taken from 12:15"]
+
+    Occupancy.objects.filter(pk=closed.pk).update(span=slot((11, 7), (11, 20)))
+    assert [one.words(zone) for one in in_the_way(booking, wanted)] == ["taken from 12:00"]
+
+    Booking.objects.filter(pk=other.pk).update(fleet=booking.fleet)
+    own = f"{other.plate} ({other.reference}) of yours, from 12:22"
+    assert [one.words(zone) for one in in_the_way(booking, wanted)] == ["taken from 12:00", own]
 
 
 @pytest.mark.usefixtures("after_the_deadline")
