@@ -167,11 +167,11 @@ def _change(booking: Booking, locked: _Locked, ask: _AskedChange) -> Booking:
     if given_up or ground.standing.overdue():
         ground = look_again(ground, booking, change.period, locked.evse_ids, asker.now)
     place, supply = best_place(booking, change, pool, ground, asker)
-    _check_leaves(booking, waiting, change, place)
     _put_back(booking, change, place.evse, request.restores)
     bid = bid_for(booking, change, place, supply, ground, asker)
     approval = change.terms_then(booking).approval or _is_beyond_credit(booking, bid, ground, asker)
     waits = asker.is_fleet and approval and not change.is_shorter(booking)
+    _check_leaves(booking, waiting, change, place, waits=waits)
     if asker.is_fleet:
         quotes.check_shown(request.shown_price, bid.quote)
         # What waits keeps the old price in force.
@@ -297,11 +297,23 @@ def _is_undecided(booking: Booking, waiting: BookingRequest | None, by: str) -> 
 
 
 def _check_leaves(
-    booking: Booking, waiting: BookingRequest | None, change: PlannedChange, place: FreePlace[Bay]
+    booking: Booking,
+    waiting: BookingRequest | None,
+    change: PlannedChange,
+    place: FreePlace[Bay],
+    *,
+    waits: bool,
 ) -> None:
-    """A place that is lost without a yes to the depot's offer cannot be kept by changing something else. Raises WrongStatus."""
-    stays = place.evse.pk == booking.evse_id and change.period.overlaps(booking.period)
-    if stays and waiting is not None and waiting.is_last_word:
+    """A place that is lost without a yes to the depot's offer cannot be kept by changing something else, nor by a change that the
+    depot may decline. Raises WrongStatus."""
+    if waiting is None or not waiting.is_last_word:
+        return
+    if waits and booking.status == BookingStatus.CONFIRMED:
+        raise WrongStatus(
+            booking.status, "changed",
+            "That needs its depot's yes, and the booking cannot stay where it is: answer what its depot offers first.",
+        )  # fmt: skip
+    if place.evse.pk == booking.evse_id and change.period.overlaps(booking.period):
         raise WrongStatus(
             booking.status, "changed",
             "It cannot stay where it is: answer what its depot offers, or move it to another time or EVSE.",

@@ -13,7 +13,7 @@ from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import SEEN_WHOLE, check_version
 from bookings.errors import NothingToDecide, OfferImpossible, PaymentAwaited, WrongStatus
-from bookings.models import Booking, BookingRequest, BookingStatus, CancelReason
+from bookings.models import Booking, BookingRequest, BookingStatus, CancelReason, Closure
 from bookings.operations import change_plan, request_log
 from bookings.operations.apply_change import Asker, apply, best_place, bid_for, look, shown
 from bookings.operations.cancel import write_off
@@ -56,8 +56,8 @@ def offer_instead(
     """Offer it to the booking's fleet, and keep the place until it answers; an older offer is replaced. What was asked for is
     declined with it: if nobody accepts in time the booking is declined.
 
-    Raises OfferImpossible for a partner network, WrongStatus, PaymentAwaited, ChangedMeanwhile, NothingToChange, SlotTaken,
-    PowerUnavailable, or what the terms say against the time.
+    Raises OfferImpossible for a partner network, WrongStatus (also where the booking would stay in an EVSE that is closed),
+    PaymentAwaited, ChangedMeanwhile, NothingToChange, SlotTaken, PowerUnavailable, or what the terms say against the time.
     """
     also = [offer.evse.pk] if offer.evse else []
     with refusals(lambda _: None), calendars.one_operation():
@@ -69,7 +69,10 @@ def offer_instead(
 
 def offer_locked(booking: Booking, offer: CounterOffer, *, actor: Actor, now: datetime) -> BookingRequest:
     """The same under the locks of the depot, the booking and both EVSEs."""
-    check_may_be_offered(booking, booking.pending_request)
+    waiting = booking.pending_request
+    check_may_be_offered(booking, waiting)
+    if waiting is not None and is_out_of_closed(booking, waiting):
+        offer = _that_leads_out(booking, offer)
     if booking_payments.awaited(booking) is not None:
         raise PaymentAwaited("The booking waits for its payment: nothing else can be offered for it.")
     request = ChangeRequest(period=offer.period, evse=offer.evse, accepts_lower_power=True)
@@ -78,7 +81,7 @@ def offer_locked(booking: Booking, offer: CounterOffer, *, actor: Actor, now: da
     change = change_plan.planned(booking, request)
     change_plan.check(booking, change, Booking.Side.DEPOT, at=booking.depot, now=now)
     until = _until(booking, change, offer, now)
-    request_log.decline_pending(booking, "The depot offers something else instead.", actor=actor, now=now)
+    request_log.decline(booking, waiting, "The depot offers something else instead.", actor=actor, now=now)
     occupancy.queue_for([booking])
     given_up = occupancy.drop_pending(booking)
     place, watts = _place(booking, request, change, Asker(Booking.Side.DEPOT, actor, now))
@@ -181,14 +184,35 @@ def check_may_be_offered(booking: Booking, waiting: BookingRequest | None) -> No
         raise WrongStatus(booking.status, "offered", "Its fleet has asked for a change: answer that first.")
 
 
+def is_out_of_closed(booking: Booking, offered: BookingRequest) -> bool:
+    """Whether the booking is promised, stands in a closure, and is brought out of it by this open offer alone."""
+    if booking.status != BookingStatus.CONFIRMED or not offered.is_last_word:
+        return False
+    closed = Closure.objects.filter(evse=booking.evse_id, lifted_at=None)
+    return closed.filter(starts_at__lt=booking.ends_at, ends_at__gt=booking.starts_at).exists()
+
+
 def _until(booking: Booking, change: PlannedChange, offer: CounterOffer, now: datetime) -> datetime:
     """Raises OfferImpossible."""
     latest = min(booking.starts_at, change.period.starts_at, answer_until(booking, change.period))
+    if offer.is_closed:
+        latest = min(latest, min(booking.starts_at, change.period.starts_at) - booking.terms.arm_lead)
     time = max(timedelta(minutes=booking.terms.decision_min), LEAST_TIME)
     until = offer.until if offer.until is not None else min(now + time, latest)
     if not now < until <= latest:
-        raise OfferImpossible("The fleet has to answer before either slot begins, and after now.")
+        begins = "its charger would keep either slot" if offer.is_closed else "either slot begins"
+        raise OfferImpossible(f"The fleet has to answer before {begins}, and after now.")
     return until
+
+
+def _that_leads_out(booking: Booking, offer: CounterOffer) -> CounterOffer:
+    """What replaces an offer that is to bring a booking out of its closed EVSE does so too. Raises WrongStatus."""
+    if not offer.cancels:
+        raise WrongStatus(
+            booking.status, "offered",
+            "Its EVSE is closed then: without a yes the booking has to be cancelled. Say so, or lift the closure.",
+        )  # fmt: skip
+    return replace(offer, is_closed=True)
 
 
 def _place(

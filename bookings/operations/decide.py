@@ -31,7 +31,7 @@ def decide(
 
     A new booking that waits for its payment as well is only approved, and confirmed once that is there.
 
-    What the depot has offered itself waits for the fleet: to decline it withdraws the offer.
+    What the depot has offered itself waits for the fleet: to decline it withdraws the offer, where the booking can stay then.
 
     Raises NothingToDecide when there is none (any more), PaymentAwaited when nothing but the payment is waited for,
     ChangedMeanwhile when another one has taken its place since `seen_version`, NotAtPartner, WrongStatus, PowerUnavailable;
@@ -62,6 +62,11 @@ def decide(
 def _withdraw(booking: Booking, offered: BookingRequest, accept: bool, actor: Actor, now: datetime) -> None:
     if accept:
         raise NothingToDecide("Its fleet has to answer what was offered.")
+    if counter_offer.is_out_of_closed(booking, offered):
+        raise WrongStatus(
+            booking.status, "left where it is",
+            "Its EVSE is closed then: lift the closure, offer something else, or cancel the booking.",
+        )  # fmt: skip
     counter_offer.withdraw_offer(booking, offered, actor=actor, now=now)
 
 

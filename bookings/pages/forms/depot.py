@@ -188,7 +188,9 @@ class OfferForm(PeriodForm):
     def __init__(self, *args: Any, booking: Booking, evses: Iterable[Evse], **options: Any) -> None:
         self.booking = booking
         zone = booking.depot.zone
+        waiting = booking.pending_request if booking.decide_until is not None else None
         initial = {
+            "cancels": waiting is not None and waiting.is_last_word,
             "evse": booking.evse.uid if booking.evse else "",
             "starts_at": local_text(booking.starts_at, zone),
             "ends_at": local_text(booking.ends_at, zone),

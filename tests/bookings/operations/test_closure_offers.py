@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bookings import operations, scheduler
-from bookings.errors import NothingToDecide, SlotTaken, WrongStatus
+from bookings.errors import NothingToDecide, OfferImpossible, SlotTaken, WrongStatus
 from bookings.models import Booking, BookingRequest, ClosureAct, Occupancy, Occurrence
 from bookings.notifications.resolving import news_of
 from bookings.notifications.wording import sentence
@@ -387,3 +387,54 @@ def test_a_fleet_hears_once_what_is_offered_until_when_and_what_becomes_of_it_ot
     assert "Tue 15 Jan 2030, 13:00–14:00" in told.title
     assert told.more == "Without a yes the booking is cancelled, at the depot's cost. Reason: Cable."
     assert not Occurrence.objects.filter(kind="closure").exists()
+
+
+def test_a_fleet_cannot_stay_by_a_change_that_its_depot_has_to_approve() -> None:
+    """Nobody would have to decline it for the booking to be left in its closed EVSE: it is enough that nobody answers."""
+    evse = make_evse(make_depot(terms={"approval": True}))
+    booking = book(evse, 10, 11)
+    operations.decide(booking_id=booking.pk, accept=True, actor=MANAGER, now=NOW)
+    close(outage(evse))
+
+    with pytest.raises(WrongStatus, match="its depot's yes"):
+        change_slot(booking_id=booking.pk, period=slot(14, 15), now=SOON)
+
+    assert BookingRequest.objects.get(booking=booking, kind="offer").decision == "pending"
+    scheduler.run_tick(at(9, 45))
+    assert state(booking)[0] == "cancelled"
+
+
+def test_a_depot_withdraws_no_offer_while_its_closure_stands(evse: Evse) -> None:
+    """Nor one that was made by hand before the EVSE was closed."""
+    by_closure, by_hand = book(evse, 10, 11), book(evse, 11, 12)
+    offer = CounterOffer(period=slot(15, 16), cancels=True)
+    operations.offer_instead(booking_id=by_hand.pk, offer=offer, actor=MANAGER, now=NOW)
+    act = close(outage(evse))
+
+    for booking in (by_closure, by_hand):
+        with pytest.raises(WrongStatus, match="lift the closure"):
+            operations.decide(booking_id=booking.pk, accept=False, actor=MANAGER, now=SOON)
+        assert state(booking)[2] is not None
+    undo(act)
+    operations.decide(booking_id=by_hand.pk, accept=False, actor=MANAGER, now=SOON)
+    assert state(by_hand) == ("confirmed", slot(11, 12), None)
+
+
+def test_what_replaces_the_offer_of_a_closure_cancels_is_due_as_early_and_goes_with_it(evse: Evse) -> None:
+    booking = book(evse, 10, 11)
+    act = close(outage(evse))
+
+    def offer(**said: Any) -> None:
+        other = CounterOffer(period=slot(14, 15), **said)
+        operations.offer_instead(booking_id=booking.pk, offer=other, actor=MANAGER, now=SOON)
+
+    with pytest.raises(WrongStatus, match="has to be cancelled"):
+        offer()
+    with pytest.raises(OfferImpossible, match="charger"):
+        offer(cancels=True, until=at(10))
+    assert state(booking)[2] == at(9, 45)
+    offer(cancels=True, until=at(9, 40))
+    assert state(booking)[2] == at(9, 40)
+    undo(act)
+
+    assert state(booking) == ("confirmed", slot(10, 11), None)
