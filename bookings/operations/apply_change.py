@@ -18,7 +18,7 @@ from bookings.models import Booking, BookingToken, Enforcement
 from bookings.operations import promise_power
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.places import FreePlace, free_places
-from bookings.operations.quotas_under_lock import allotted
+from bookings.operations.quotas_under_lock import allotted, check_open_bookings
 from bookings.operations.request_log import NO_TRAILER
 from bookings.rules import configuration, energy_slots, guest_hours, quotes
 from bookings.rules.configuration import Bay, Configuration
@@ -132,12 +132,17 @@ def best_place(
     return own_first[0], supply  # the only one, or none has the power, which is found when it is promised
 
 
-def check_hours_then(booking: Booking, change: PlannedChange, there: Configuration, asker: Asker) -> None:
-    """For a change of time that does not only give some back. Raises OutsideGuestHours or OwnFleetFirst."""
-    if change.period != booking.period and not change.is_shorter(booking):
+def check_customer_then(booking: Booking, change: PlannedChange, there: Configuration, asker: Asker) -> None:
+    """For a change of slot that does not only give time back: when its customer may have one, and how many under another option.
+    Raises OutsideGuestHours, OwnFleetFirst or TooManyBookings."""
+    if change.is_other_slot(booking) and not change.is_shorter(booking):
         allowance = there.allowance(booking.fleet_id, now=asker.now)
         guest_hours.check_hours(
             allowance, change.terms_then(booking), there.site, change.period, now=asker.now
+        )
+    if change.option is not None:
+        check_open_bookings(
+            booking.fleet, booking.depot_id, change.terms_then(booking), without=booking.pk, now=asker.now
         )
 
 

@@ -25,7 +25,7 @@ from bookings.operations.apply_change import (
     ChangeGround,
     best_place,
     bid_for,
-    check_hours_then,
+    check_customer_then,
     look,
     look_again,
     note_option,
@@ -104,6 +104,7 @@ def foreseen(booking: Booking, request: ChangeRequest, *, actor: Actor, now: dat
     known = configuration.current(booking.depot_id)
     evse_ids = change_plan.reach(booking, request, known) | {booking.evse_id or 0}
     ground = look(booking, change.period, evse_ids, now)
+    change_plan.take_terms(booking, change, ground.configuration, now)
     _, pool = _settled(booking, request, change, slot, ground, ask.asker)
     place, supply = best_place(booking, change, pool, ground, ask.asker)
     return Foreseen(change.period, bid_for(booking, change, place, supply, ground, ask.asker).quote)
@@ -199,14 +200,13 @@ def _settled(
     """The ask and its change with the period found that depends on what stands there (until it is charged, as far as a late truck
     can slide), checked, and the EVSEs it may go to. Raises a BookingError."""
     there = ground.configuration
-    change_plan.take_terms(booking, change, there, asker.now)
     if slot is not None:
         slot = replace(slot, terms=change.terms_then(booking))
         change.period = change_length.length_of_change(booking, request, change, slot, ground, asker)
         request = request.lasting(change.period)
     request = room_for_delay.slide(booking, request, change, ground.standing.by_evse(), there)
     change_plan.check(booking, change, asker.by, at=there.site, now=asker.now)
-    check_hours_then(booking, change, there, asker)
+    check_customer_then(booking, change, there, asker)
     return request, change_plan.pool(booking, request, change, asker.by, there)
 
 
@@ -222,11 +222,15 @@ def _checked(
     booking: Booking, request: ChangeRequest, change: PlannedChange, locked: _Locked, now: datetime
 ) -> ChangeGround:
     """What the change rests on. Raises ReachesFurther where that is more than is locked: another configuration than this
-    process knew, an ask that waits and asks for more, or holds that ran out, which keep power from their neighbours."""
+    process knew, an ask that waits and asks for more, holds that ran out, which keep power from their neighbours, or an option
+    that counts bookings."""
     ground = look(booking, change.period, locked.evse_ids, now)
+    change_plan.take_terms(booking, change, ground.configuration, now)
+    is_counted = change.option is not None and change.terms_then(booking).max_open_bookings is not None
+    depot = ground.configuration.is_shared or is_counted
     needed = change_plan.reach(booking, request, ground.configuration) | ground.standing.overdue()
-    if not needed <= locked.evse_ids or (ground.configuration.is_shared and not locked.depot):
-        raise ReachesFurther(needed)
+    if not needed <= locked.evse_ids or (depot and not locked.depot):
+        raise ReachesFurther(needed, depot=depot)
     return ground
 
 

@@ -108,6 +108,10 @@ class PlannedChange:
         """What it will be asked to charge; the booking is as it was."""
         return asked_then(booking, self.vehicle) if self.energy is None else self.energy or None
 
+    def is_other_slot(self, booking: Booking) -> bool:
+        """Whether the terms have to allow it as they would a new one: another time, or the same one under another option."""
+        return self.option is not None or self.period != booking.period
+
     def is_other_trailer(self, booking: Booking) -> bool:
         return (self.trailer.pk if self.trailer else None) != booking.trailer_id
 
@@ -252,14 +256,15 @@ def pool(
 
 
 def check(booking: Booking, change: PlannedChange, by: str, *, at: Depot | Site, now: datetime) -> None:
-    """`at` is its depot. Raises WrongStatus, ChangeTooLate, what is wrong with the period, or NothingToChange."""
+    """`at` is its depot. Under another option all of its terms of time hold, also where the time stays. Raises WrongStatus,
+    ChangeTooLate, what is wrong with the period, or NothingToChange."""
     permissions.check_change(booking, by=by, now=now, until_no_show=change.until_no_show)
     check_status(booking, change)
     if change.period != booking.period and change.until_no_show:
         since = booking.late_from or booking.starts_at
         periods.check_late(change.terms_then(booking), at, change.period, since=since, now=now)
-    elif change.period != booking.period:
-        keeps_start = change.period.starts_at == booking.starts_at
+    elif change.is_other_slot(booking):
+        keeps_start = change.option is None and change.period.starts_at == booking.starts_at
         check_times = periods.check_end if keeps_start else periods.check_period
         check_times(change.terms_then(booking), at, change.period, now=now)
     if is_same(booking, change):

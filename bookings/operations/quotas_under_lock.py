@@ -62,12 +62,15 @@ def check_walk_ins(
         Allotted(Supply([], []), caps).promise(there.bays[evse_id], span, None, None)
 
 
-def check_open_bookings(fleet: Organisation, depot_id: int, terms: Terms, *, now: datetime) -> None:
-    """Raises TooManyBookings. The depot's lock lets the second look after the first has booked."""
+def check_open_bookings(
+    fleet: Organisation, depot_id: int, terms: Terms, *, without: int | None = None, now: datetime
+) -> None:
+    """Of those beside the booking `without`, which goes to these terms. Raises TooManyBookings. The depot's lock lets the second
+    look after the first has booked."""
     most = terms.max_open_bookings
     if most is None:
         return
-    live = Booking.objects.filter(fleet=fleet, depot=depot_id, status__in=LIVE)
+    live = Booking.objects.filter(fleet=fleet, depot=depot_id, status__in=LIVE).exclude(pk=without or 0)
     # A hold that ran out stands in nobody's way, whether or not somebody has swept it.
     if live.exclude(status=BookingStatus.HELD, held_until__lte=now).count() >= most:
         raise TooManyBookings(f"{fleet} may have {most} open bookings at this depot, and has them.")

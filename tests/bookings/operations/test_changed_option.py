@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings import errors, operations
 from bookings.errors import BookingError
@@ -131,6 +134,35 @@ def off_its_step(yard: Yard) -> dict[str, Any]:
     return {"period": slot((12, 15), (13, 15))}
 
 
+def under(**terms: Any) -> Callable[[Yard], dict[str, Any]]:
+    """Nothing is asked for but the option, whose terms do not allow the slot as it is."""
+
+    def ask(yard: Yard) -> dict[str, Any]:
+        TermsOverride.objects.filter(option=yard.other).update(**terms)
+        return {}
+
+    return ask
+
+
+def too_far_ahead(yard: Yard) -> dict[str, Any]:
+    yard.booking = book_slot(
+        fleet=yard.fleet,
+        option=option_of(yard.evse),
+        vehicle=make_vehicle(yard.fleet),
+        period=slot(12, 13, day=2),
+    )
+    return under(horizon_days=1)(yard)
+
+
+def one_too_many(yard: Yard) -> dict[str, Any]:
+    """What it has itself counts for nothing."""
+    under(max_open_bookings=1)(yard)
+    book_slot(
+        fleet=yard.fleet, option=option_of(yard.evse), vehicle=make_vehicle(yard.fleet), period=slot(15, 16)
+    )
+    return {}
+
+
 def of_another_depot(yard: Yard) -> dict[str, Any]:
     return {"option": option_of(make_evse())}
 
@@ -155,6 +187,12 @@ def at_the_deadline(yard: Yard) -> dict[str, Any]:
         (taken, errors.SlotTaken),
         (too_low, errors.DoesNotFit),
         (off_its_step, errors.NotAligned),
+        (under(slot_step_min=90), errors.NotAligned),
+        (under(max_duration_min=45), errors.TooLong),
+        (under(min_duration_min=75), errors.TooShort),
+        (under(lead_min=1440), errors.TooSoon),
+        (too_far_ahead, errors.TooFarAhead),
+        (one_too_many, errors.TooManyBookings),
         (of_another_depot, errors.OptionUnknown),
         (not_open, errors.NotOpenToYou),
         (of_the_first, errors.DoesNotFit),
@@ -170,3 +208,12 @@ def test_what_cannot_be_is_refused_and_nothing_changes(wrong: Any, refusal: type
 
     booking = Booking.objects.get(pk=yard.booking.pk)
     assert (booking.option, booking.evse, booking.version) == (option_of(yard.evse), yard.evse, 1)
+
+
+def test_it_counts_the_others_behind_the_depots_lock_and_not_itself() -> None:
+    yard = Yard(terms={"max_open_bookings": 1})
+
+    with CaptureQueriesContext(connection) as statements:
+        assert yard.change().option == yard.other
+
+    assert any('FROM "depots_depot"' in one["sql"] and "UPDATE" in one["sql"] for one in statements)
