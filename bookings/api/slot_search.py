@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from bookings.api.fields import Kilowatts, Moment, Name, Parameters, Plate, watts
 from bookings.api.problems import Invalid
 from bookings.models import Vehicle
-from bookings.operations import offers_by_moves
+from bookings.operations import FullPool, full_pools, offers_by_moves
 from bookings.rules.charging_duration import Charging, EnergyAsked
 from bookings.rules.terms import LONGEST_BOOKING
 from bookings.search.along_route import (
@@ -148,7 +148,8 @@ class SlotQuestion:
             return self._lasting(timedelta(minutes=self.query.duration_min))
         assert self.query.starts_at is not None  # _time_faults
         assert self.query.ends_at is not None
-        return self._at(Period(self.query.starts_at, self.query.ends_at), None)
+        offers, full = self._searched(Period(self.query.starts_at, self.query.ends_at), None)
+        return _best(self._placed([*offers, *offers_by_moves(full)]))
 
     def _lasting(self, length: timedelta) -> list[Found]:
         query = self.query
@@ -157,22 +158,30 @@ class SlotQuestion:
         assert query.arrive_from is not None  # _time_faults
         assert query.arrive_to is not None
         best: dict[int, Found] = {}
+        full: list[FullPool] = []
         since = query.arrive_from
         for _ in range(MOST_STRETCHES):
             patience = min(STRETCH, query.arrive_to - since)
-            _take_better(best, self._at(Period(since, since + length), patience))
+            offers, full_then = self._searched(Period(since, since + length), patience)
+            _take_better(best, self._placed(offers))
+            full += full_then
             since += STRETCH
             if since > query.arrive_to or all(_is_settled(one.offer) for one in best.values()):
                 break
+        had = {pk for pk, one in best.items() if one.offer.is_free}
+        _take_better(
+            best, self._placed(offers_by_moves([pool for pool in full if pool.option_id not in had]))
+        )
         return list(best.values())
 
-    def _at(self, period: Period, patience: timedelta | None) -> list[Found]:
-        circle = self._circle()
-        search = replace(self._search(period), depot=self.depot, near=circle, patience=patience)
-        distance = _distance_from(circle)
+    def _searched(self, period: Period, patience: timedelta | None) -> tuple[list[SlotOffer], list[FullPool]]:
+        search = replace(self._search(period), depot=self.depot, near=self._circle(), patience=patience)
         offers = find_slots(search)
-        offers += offers_by_moves(search, offers)
-        return _best([Found(offer, distance(offer.option.depot)) for offer in offers])
+        return offers, full_pools(search, offers)
+
+    def _placed(self, offers: Sequence[SlotOffer]) -> list[Found]:
+        distance = _distance_from(self._circle())
+        return [Found(offer, distance(offer.option.depot)) for offer in offers]
 
     def _along(self, length: timedelta) -> list[Found]:
         query = self.query

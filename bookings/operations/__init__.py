@@ -45,7 +45,7 @@ from bookings.operations.expire import (
 from bookings.operations.late import delay_booking, foreseen_delay, swap_vehicle
 from bookings.operations.limit_power import end_limits, lift_limits, limit_depot
 from bookings.operations.mark_seen import mark_seen
-from bookings.operations.offers_by_moves import offers_by_moves
+from bookings.operations.offers_by_moves import FullPool, full_pools, offers_by_moves
 from bookings.operations.owner_answers import record_owner_answer
 from bookings.operations.partner_answers import RemoteState, adopt_remote, with_asked
 from bookings.operations.partner_asks import (
@@ -106,6 +106,7 @@ __all__ = [
     "UNUSED_AFTER",
     "ChangeRequest",
     "CounterOffer",
+    "FullPool",
     "ManyOutcome",
     "ManyWish",
     "OccurrenceOutcome",
@@ -169,6 +170,7 @@ __all__ = [
     "follow_offer",
     "foreseen_delay",
     "forget_settled",
+    "full_pools",
     "give_back",
     "give_back_at_partner",
     "give_up_waiting",

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from bookings.models import Booking
-from bookings.operations import offers_by_moves
+from bookings.operations import full_pools, offers_by_moves
 from bookings.pages import overlaps, wording
 from bookings.pages.forms.finder_place import in_order
 from bookings.pages.forms.slots import ASKED, SearchForm
@@ -107,7 +107,7 @@ def places(
 ) -> list[DepotResults]:
     """Results by depot, that of the best offer first (bookings.search.offers.rank); `request_id` as for `SlotRows`."""
     offers = find_slots(search)
-    offers += offers_by_moves(search, offers)
+    offers += offers_by_moves(full_pools(search, offers))
     by_depot: dict[int, list[SlotOffer]] = {}
     for offer in offers:
         by_depot.setdefault(offer.option.depot_id, []).append(offer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,11 +21,15 @@ from tests.money_factories import make_prices
 pytestmark = pytest.mark.django_db
 
 
+def by_moves(search: SlotSearch, found: list[SlotOffer]) -> list[SlotOffer]:
+    return operations.offers_by_moves(operations.full_pools(search, found))
+
+
 def told(yard: Yard, **asked: Any) -> list[SlotOffer]:
     """What the search finds free, and by moves."""
     search = SlotSearch(yard.fleet, asked.pop("period", slot(10, 12)), NOW, depot=yard.depot, **asked)
     found = find_slots(search)
-    return [offer for offer in [*found, *operations.offers_by_moves(search, found)] if offer.is_free]
+    return [offer for offer in [*found, *by_moves(search, found)] if offer.is_free]
 
 
 def test_a_pool_without_a_free_evse_is_offered_where_moves_make_room_and_can_be_booked_so() -> None:
@@ -75,12 +80,12 @@ def test_it_costs_queries_only_where_a_pool_is_full_and_no_more_for_larger_ones(
     free = SlotSearch(yard.fleet, slot(14, 15), NOW, depot=yard.depot)
     found = find_slots(free)
     with CaptureQueriesContext(connection) as none:
-        assert operations.offers_by_moves(free, found) == []
+        assert by_moves(free, found) == []
     yard.split()
     full = SlotSearch(yard.fleet, slot(10, 12), NOW, depot=yard.depot)
     found = find_slots(full)
     with CaptureQueriesContext(connection) as two:
-        assert len(operations.offers_by_moves(full, found)) == 1
+        assert len(by_moves(full, found)) == 1
     more = [make_evse(yard.depot) for _ in range(3)]
     yard.pool.evses.add(*more)
     for evse in more:
@@ -93,7 +98,28 @@ def test_it_costs_queries_only_where_a_pool_is_full_and_no_more_for_larger_ones(
         )
     found = find_slots(full)
     with CaptureQueriesContext(connection) as five:
-        assert len(operations.offers_by_moves(full, found)) == 1
+        assert len(by_moves(full, found)) == 1
 
     assert (len(none), len(two)) == (0, 5)
     assert len(five) <= len(two)
+
+
+def test_of_a_window_three_looks_are_taken_however_many_days_are_full() -> None:
+    """Each option first; of what cannot be had in the first days the later ones are not looked at."""
+    yard = Yard()
+    for day in range(5):
+        for evse, period in zip(yard.evses, [slot(10, 11, day=day), slot(11, 12, day=day)], strict=True):
+            yard.book(period, evse=evse)  # asked for, so it stays there
+    searches = [SlotSearch(yard.fleet, slot(10, 12, day=day), NOW, depot=yard.depot) for day in range(5)]
+    pools = [pool for search in searches for pool in operations.full_pools(search, find_slots(search))]
+    assert [pool.option_id for pool in pools] == [yard.pool.pk] * 5
+    with CaptureQueriesContext(connection) as one:
+        assert operations.offers_by_moves(pools[:1]) == []
+    with CaptureQueriesContext(connection) as five:
+        assert operations.offers_by_moves(pools) == []
+    assert (len(one) > 0, len(five)) == (True, 3 * len(one))
+
+    Booking.objects.filter(starts_at__gte=NOW + timedelta(days=2)).update(is_evse_asked=False)
+
+    [offer] = operations.offers_by_moves(pools)
+    assert offer.period == slot(10, 12, day=2)
