@@ -140,7 +140,7 @@ def check_customer_then(booking: Booking, change: PlannedChange, there: Configur
         guest_hours.check_hours(
             allowance, change.terms_then(booking), there.site, change.period, now=asker.now
         )
-    if change.option is not None:
+    if change.has_new_terms:
         check_open_bookings(
             booking.fleet, booking.depot_id, change.terms_then(booking), without=booking.pk, now=asker.now
         )
@@ -220,6 +220,7 @@ def write(
         detail["energy_before"] = asked.to_json() if asked else {}
     old_evse_id = booking.evse_id
     note_option(detail, booking, change)
+    detail |= _terms_given_up(booking, change)
     if change.until_no_show and change.period.starts_at > booking.starts_at:
         booking.late_from = _deadlines_from(booking, asker.now)
     fields = _set_columns(booking, change, place.evse.pk, bid)
@@ -242,6 +243,15 @@ def note_option(detail: dict[str, Any], booking: Booking, change: PlannedChange)
     if change.option is not None:
         detail["before"]["option"] = booking.option.code
         detail["after"] = detail.get("after", {}) | {"option": change.option.code}
+
+
+def _terms_given_up(booking: Booking, change: PlannedChange) -> dict[str, Any]:
+    """Those that are otherwise under the other option; {} where it stays under the one it has."""
+    if change.option is None:
+        return {}
+    then = change.terms_then(booking).to_json()
+    gone = {name: value for name, value in booking.terms_json.items() if then.get(name) != value}
+    return {"terms_before": gone}
 
 
 def _deadlines_from(booking: Booking, now: datetime) -> datetime | None:

@@ -226,7 +226,7 @@ def _checked(
     that counts bookings."""
     ground = look(booking, change.period, locked.evse_ids, now)
     change_plan.take_terms(booking, change, ground.configuration, now)
-    is_counted = change.option is not None and change.terms_then(booking).max_open_bookings is not None
+    is_counted = change.has_new_terms and change.terms_then(booking).max_open_bookings is not None
     depot = ground.configuration.is_shared or is_counted
     needed = change_plan.reach(booking, request, ground.configuration) | ground.standing.overdue()
     if not needed <= locked.evse_ids or (depot and not locked.depot):

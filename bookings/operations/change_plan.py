@@ -58,10 +58,11 @@ class PlannedChange:
     """A booking as it is to become. `evse_asked` tells a wish for one EVSE from keeping what there is; `quote` is the
     price it was asked at, where it waited for an answer.
 
-    `option` is another one to be booked under, by its `terms`. `energy` is newly asked for, empty where it is no longer;
-    `power_w` is a new wish; `kept_w` what was kept for the change while the depot decided. A rescue keeps as much as there is of
-    its power (or of `rescued_w`); other moves of the depot lower it only where that is accepted. `why` is what the depot says of
-    its move, which `is_offer` where it was offered and accepted. `until_no_show` as of ChangeRequest.
+    `option` is another one to be booked under, by its `terms`; by those it had before where that is taken back (`is_put_back`).
+    `energy` is newly asked for, empty where it is no longer; `power_w` is a new wish; `kept_w` what was kept for the change while
+    the depot decided. A rescue keeps as much as there is of its power (or of `rescued_w`); other moves of the depot lower it only
+    where that is accepted. `why` is what the depot says of its move, which `is_offer` where it was offered and accepted.
+    `until_no_show` as of ChangeRequest.
     """
 
     period: Period
@@ -86,6 +87,7 @@ class PlannedChange:
     energy: EnergyAsked | None = None
     accepts_lower_power: bool = False
     until_no_show: bool = False
+    is_put_back: bool = False
 
     @property
     def tokens_then(self) -> Sequence[BookingToken]:
@@ -108,9 +110,14 @@ class PlannedChange:
         """What it will be asked to charge; the booking is as it was."""
         return asked_then(booking, self.vehicle) if self.energy is None else self.energy or None
 
+    @property
+    def has_new_terms(self) -> bool:
+        """Whether it is booked under terms that have not allowed it before."""
+        return self.option is not None and not self.is_put_back
+
     def is_other_slot(self, booking: Booking) -> bool:
-        """Whether the terms have to allow it as they would a new one: another time, or the same one under another option."""
-        return self.option is not None or self.period != booking.period
+        """Whether the terms have to allow it: another time, or the same one under another option."""
+        return self.has_new_terms or self.period != booking.period
 
     def is_other_trailer(self, booking: Booking) -> bool:
         return (self.trailer.pk if self.trailer else None) != booking.trailer_id
@@ -162,7 +169,7 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
     if needs is None or needs == Needs():
         is_other = vehicle is not None or request.trailer is not None or request.drops_trailer
         needs = Needs.of(vehicle or booking.vehicle, trailer) if is_other else before.needs
-    return PlannedChange(
+    change = PlannedChange(
         period=request.period_of(booking),
         evse=request.evse or booking.evse,
         vehicle=vehicle or booking.vehicle,
@@ -179,6 +186,9 @@ def planned(booking: Booking, request: ChangeRequest) -> PlannedChange:
         accepts_lower_power=request.accepts_lower_power,
         until_no_show=request.until_no_show,
     )
+    if change.option is not None and request.restores:
+        _put_back_terms(booking, change, change.option, request.restores)
+    return change
 
 
 def _other_option(booking: Booking, request: ChangeRequest) -> BookingOption | None:
@@ -192,9 +202,21 @@ def _other_option(booking: Booking, request: ChangeRequest) -> BookingOption | N
     return option
 
 
+def _put_back_terms(booking: Booking, change: PlannedChange, option: BookingOption, version: int) -> None:
+    """Those it had under this option before the change that made this version."""
+    event = booking.events.filter(version=version, kind="changed").first()
+    if (
+        event is not None
+        and "terms_before" in event.detail
+        and event.detail["before"]["option"] == option.code
+    ):
+        change.terms = Terms.from_json(booking.terms_json | event.detail["terms_before"])
+        change.is_put_back = True
+
+
 def take_terms(booking: Booking, change: PlannedChange, there: Configuration, now: datetime) -> None:
-    """Of another option those in force now, as for a new booking. Raises NotOpenToYou."""
-    if change.option is None:
+    """Of another option those in force now, as for a new booking; not where it is put back. Raises NotOpenToYou."""
+    if change.option is None or change.is_put_back:
         return
     if not there.offers_to(change.option.pk, booking.fleet_id, now=now):
         raise NotOpenToYou("This offer is not open to you.")
@@ -264,7 +286,7 @@ def check(booking: Booking, change: PlannedChange, by: str, *, at: Depot | Site,
         since = booking.late_from or booking.starts_at
         periods.check_late(change.terms_then(booking), at, change.period, since=since, now=now)
     elif change.is_other_slot(booking):
-        keeps_start = change.option is None and change.period.starts_at == booking.starts_at
+        keeps_start = not change.has_new_terms and change.period.starts_at == booking.starts_at
         check_times = periods.check_end if keeps_start else periods.check_period
         check_times(change.terms_then(booking), at, change.period, now=now)
     if is_same(booking, change):

@@ -50,7 +50,8 @@ class Act(StrEnum):
 class Undo:
     """One click, and what the booking was before it: of a change only what it changed, else None.
 
-    `version` is the one that the click made, `by` whose click it was: the fleet's, or a move by the depot.
+    `version` is the one that the click made, `by` whose click it was: the fleet's, or a move by the depot. `approval`: its depot
+    decided by hand under the option it had, and would have to again.
     """
 
     act: Act
@@ -61,6 +62,7 @@ class Undo:
     period: Period | None = None
     evse_id: int | None = None
     option_id: int | None = None
+    approval: bool = False
     vehicle_id: int | None = None
     tokens: tuple[TokenName, ...] | None = None
 
@@ -78,7 +80,8 @@ def can_undo(undo: Undo, booking: Booking, *, now: datetime) -> bool:
     if undo.act == Act.CHANGED and booking.status == BookingStatus.CHARGING:
         return undo.period is not None and undo.period.ends_at > now
     if undo.act == Act.CHANGED:
-        is_done = booking.status == BookingStatus.CONFIRMED and not booking.terms.approval
+        waits = booking.terms.approval or undo.approval or undo.option_id == booking.option_id
+        is_done = booking.status == BookingStatus.CONFIRMED and not waits
         may_change = permissions.can_change(booking, by=Booking.Side.FLEET, now=now)
         return is_done and may_change and _is_ahead(undo.period, now)
     return _is_ahead(booking.period, now) and not _was_late(booking)

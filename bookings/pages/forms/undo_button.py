@@ -38,6 +38,7 @@ def read(text: str) -> Undo:
         period=Period(*map(datetime.fromisoformat, period)) if period else None,
         evse_id=told["evse_id"],
         option_id=told.get("option_id"),  # of a button from before there was one, none
+        approval=told.get("approval", False),
         vehicle_id=told["vehicle_id"],
         tokens=tuple(TokenName(**token) for token in tokens) if tokens is not None else None,
     )
@@ -51,5 +52,5 @@ def _as_json(undo: Undo) -> dict[str, Any]:
     return {
         "act": undo.act, "booking_id": undo.booking_id, "version": undo.version, "at": undo.at.isoformat(),
         "by": undo.by, "period": period, "evse_id": undo.evse_id, "option_id": undo.option_id,
-        "vehicle_id": undo.vehicle_id, "tokens": tokens,
+        "approval": undo.approval, "vehicle_id": undo.vehicle_id, "tokens": tokens,
     }  # fmt: skip

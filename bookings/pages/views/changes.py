@@ -161,6 +161,7 @@ def _undo_of_change(before: Booking, after: Booking, wishes: Mapping[str, Any], 
         period=before.period if wishes.keys() & {"period", "ends_at", "energy"} else None,
         evse_id=before.evse_id if is_elsewhere else None,
         option_id=before.option_id if "option" in wishes else None,
+        approval="option" in wishes and before.terms.approval,
         vehicle_id=before.vehicle_id if "vehicle" in wishes else None,
         tokens=named(list(before.tokens.all())) if is_for_others else None,
     )  # fmt: skip

@@ -12,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from bookings import errors, operations
 from bookings.errors import BookingError
 from bookings.models import Booking, BookingOption, BookingRequest, TermsOverride
+from bookings.operations.undo import Act, Undo, can_undo, undo
 from bookings.rules import quotes
 from depots.models import Depot, Evse
 from tests.factories import (
+    DISPATCHER,
     MANAGER,
     NOW,
     at,
@@ -217,3 +219,40 @@ def test_it_counts_the_others_behind_the_depots_lock_and_not_itself() -> None:
         assert yard.change().option == yard.other
 
     assert any('FROM "depots_depot"' in one["sql"] and "UPDATE" in one["sql"] for one in statements)
+
+
+def undo_of(yard: Yard, changed: Booking) -> Undo:
+    was = yard.booking
+    before = {"evse_id": was.evse_id, "option_id": was.option_id, "approval": was.terms.approval}
+    return Undo(Act.CHANGED, changed.pk, changed.version, NOW, **before)
+
+
+def test_undone_it_has_the_terms_it_had_whatever_they_are_by_now() -> None:
+    yard = Yard(terms={"turnaround_min": 10, "no_show_min": 40})
+    was = Booking.objects.get(pk=yard.booking.pk)
+    click = undo_of(yard, yard.change())
+    assert can_undo(click, Booking.objects.get(pk=was.pk), now=NOW)
+    TermsOverride.objects.create(
+        option=option_of(yard.evse), lead_min=1440, no_show_min=20, max_open_bookings=1, approval=True
+    )
+
+    undo(click, actor=DISPATCHER, now=NOW)
+
+    booking = Booking.objects.get(pk=was.pk)
+    assert (booking.option, booking.evse, booking.quote) == (was.option, was.evse, was.quote)
+    assert booking.terms == was.terms
+    assert booking.pending_request is None
+
+
+@pytest.mark.parametrize("approving", ["first", "other"])
+def test_nobody_is_offered_an_undo_that_the_depot_would_have_to_decide_on(approving: str) -> None:
+    yard = Yard(terms={"approval": approving == "other"})
+    if approving == "first":
+        Booking.objects.filter(pk=yard.booking.pk).update(
+            terms_json=yard.booking.terms_json | {"approval": True}
+        )
+        yard.booking = Booking.objects.get(pk=yard.booking.pk)
+    changed = yard.change()
+    assert (changed.option == yard.other) == (approving == "first")
+
+    assert not can_undo(undo_of(yard, changed), changed, now=NOW)
