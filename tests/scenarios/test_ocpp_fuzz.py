@@ -201,14 +201,17 @@ async def fuzz_all(
 
 
 def _faults_logged() -> list[str]:
-    """What nobody caught. The test runner would keep all that is logged, with the frames of what was raised, for as long as
-    the test takes: more than the gateway could ever hold back."""
-    kept = [
-        handler.records for handler in logging.getLogger().handlers if isinstance(handler, LogCaptureHandler)
-    ]
-    found = {record.getMessage() for records in kept for record in records if record.levelno >= logging.ERROR}
-    for records in kept:
-        records.clear()
+    """What nobody caught. The test runner would keep all that is logged, as records with the frames of what was raised and once
+    more as text, for as long as the test takes: more than the gateway could ever hold back."""
+    keepers = [one for one in logging.getLogger().handlers if isinstance(one, LogCaptureHandler)]
+    found = {
+        record.getMessage()
+        for keeper in keepers
+        for record in keeper.records
+        if record.levelno >= logging.ERROR
+    }
+    for keeper in keepers:
+        keeper.clear()
     return [*found]
 
 
