@@ -38,7 +38,7 @@ from bookings.operations.series_plan import (
     lock_days,
 )
 from bookings.operations.slot_request import SlotRequest
-from bookings.rules import periods
+from bookings.rules import configuration, periods
 from bookings.rules.entitlement import own_trailer, own_vehicle
 from bookings.rules.permissions import CHANGEABLE
 from bookings.rules.terms import Terms
@@ -92,13 +92,14 @@ def book_series(
             if all(one.refusal is not None and not one.is_beyond for one in found):
                 raise Conflicts(found)
             days.settle(series, found)
-    except _NotAll:
+    except _NotAll as under_locks:
         # What else would be refused is found out without the locks of all.
         found = _previewed(plan, actor, now)
         _check_seen(found, seen_version)
-        raise (
-            Conflicts(found) if any(one.refusal for one in found) else ChangedMeanwhile(LOOK_AGAIN_SAID)
-        ) from None
+        if not any(one.refusal for one in found):
+            first = under_locks.refused
+            found = [first if one.date == first.date else one for one in found]
+        raise Conflicts(found) from None
     return series
 
 
@@ -143,6 +144,10 @@ def locked_series(series_id: int) -> BookingSeries:
 class _NotAll(Exception):
     """One day is refused where all were meant."""
 
+    def __init__(self, refused: OccurrenceOutcome) -> None:
+        super().__init__()
+        self.refused = refused
+
 
 def _check_seen(found: Sequence[OccurrenceOutcome], seen_version: int | None) -> None:
     if seen_version not in {None, version_of(found)}:
@@ -151,27 +156,39 @@ def _check_seen(found: Sequence[OccurrenceOutcome], seen_version: int | None) ->
 
 def _previewed(plan: SeriesPlan, actor: Actor, now: datetime) -> list[OccurrenceOutcome]:
     found: list[OccurrenceOutcome] = []
-    for days in _pieces(plan, terms_for(plan.first.option, plan.first.fleet, now=now)):
+    for days in _pieces(plan, now):
         found += _seen(plan, days, actor, now)
     tell_nearest(found)
     return found
 
 
-def _pieces(plan: SeriesPlan, terms: Terms) -> Iterator[list[date]]:
-    """Its days in pieces that know nothing of each other. They are parted only where no slot of one reaches to one of another;
-    where open bookings are counted nowhere, since there it is their number that ends them."""
+def _pieces(plan: SeriesPlan, now: datetime) -> Iterator[list[date]]:
+    """Its days in pieces that know nothing of each other. They are parted only where no slot of one reaches to one of another,
+    and nowhere if all of them together decide what is refused."""
+    terms = terms_for(plan.first.option, plan.first.fleet, now=now)
+    are_together = _count_together(plan.first, terms, now)
     spans = [plan.period(day) for day in plan.dates]
     ahead = list(accumulate((span.starts_at for span in reversed(spans)), min))[::-1]
     lasts = timedelta() if plan.length else timedelta(minutes=terms.max_duration_min)
     reached, piece = spans[0].starts_at, list[date]()
     for day, span, earliest in zip(plan.dates, spans, ahead, strict=True):
-        is_full = len(piece) >= DAYS_UNDER_LOCKS and terms.max_open_bookings is None
+        is_full = len(piece) >= DAYS_UNDER_LOCKS and not are_together
         if is_full and earliest >= reached + terms.tail + terms.early_start:
             yield piece
             piece = []
         piece.append(day)
         reached = max(reached, span.starts_at + max(span.duration, lasts))
     yield piece
+
+
+def _count_together(first: SlotRequest, terms: Terms, now: datetime) -> bool:
+    """Whether a bound on how many bookings are open, or on what they cost together, may end them."""
+    if terms.max_open_bookings is not None:
+        return True
+    if first.option.is_mirror:
+        return False
+    paying = configuration.current(first.option.depot_id).payment_terms_for(first.fleet.pk, now=now)
+    return paying is not None and paying.credit_limit is not None
 
 
 @nearest_later()
@@ -210,7 +227,7 @@ class _DayByDay:
         for day in self.requests:
             found.append(self._booked(day))
             if is_all_or_none and found[-1].refusal is not None:
-                raise _NotAll
+                raise _NotAll(found[-1])
         return found
 
     def _booked(self, day: date) -> OccurrenceOutcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ from bookings.models import (
     BookingOption,
     BookingSeries,
     Occupancy,
+    PaymentTerms,
     TermsOverride,
     Vehicle,
 )
@@ -49,6 +51,7 @@ from bookings.operations.counter_offer import CounterOffer
 from bookings.operations.series_plan import OccurrenceOutcome, version_of
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.search import availability
+from depots.models import Agreement
 from depots.periods import Period
 from tests.factories import (
     DISPATCHER,
@@ -62,6 +65,7 @@ from tests.factories import (
     make_vehicle,
     slot,
 )
+from tests.money_factories import flat, make_bound
 
 pytestmark = pytest.mark.django_db
 book_series_module = import_module("bookings.operations.book_series")
@@ -225,6 +229,42 @@ def test_a_dry_run_is_parted_where_no_day_counts_for_another(
     preview(asked(pool_of(terms=terms), "FREQ=DAILY;COUNT=50", period))
 
     assert seen == pieces
+
+
+def limited(days: int) -> BookingOption:
+    """A day costs ten euros, and the credit limit of whoever comes is as many days'."""
+    option = pool_of(terms={"horizon_days": 60})
+    make_bound(flat("10.00"), depot=option.depot)
+    agreement = Agreement.objects.get(depot=option.depot, guest=None)
+    PaymentTerms.objects.create(agreement=agreement, credit_limit=Decimal(10 * days))
+    return option
+
+
+def test_what_only_all_days_together_reach_is_seen_before_and_said_after() -> None:
+    request = asked(limited(21), "FREQ=DAILY;COUNT=23")
+    seen = preview(request)
+
+    with pytest.raises(Conflicts) as refusal:
+        book(request, seen_version=many_wishes.version_of(seen))
+
+    for found in (seen, refusal.value.outcomes):
+        assert [one.code for one in found] == [None] * 21 + ["credit_limit"] * 2
+
+
+def test_what_is_refused_under_the_locks_alone_is_said_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = asked(pool_of())
+    seen, left = many_wishes.version_of(preview(request)), [SlotTaken()]
+
+    def booked(asking: SlotRequest, **more: Any) -> Booking:
+        if asking.period == slot(10, 11, day=1) and left:
+            raise left.pop()
+        return request_booking(asking, **more)
+
+    monkeypatch.setattr(book_series_module, "request_booking", booked)
+    with pytest.raises(Conflicts) as refusal:
+        book(request, seen_version=seen)
+
+    assert [one.code for one in refusal.value.outcomes] == [None, "slot_taken", None]
 
 
 def test_all_is_booked_or_nothing() -> None:
