@@ -178,13 +178,26 @@ def book_anew(booking_id: int, *, held: bool = False, actor: Actor, now: datetim
             "It was cancelled after its deadline, at the tariff's fee. Book the slot anew instead."
         )
     if held:
-        return hold_slot(slot, actor=actor, now=now)
+        return _held_anew(slot, gone, actor, now)
     told = replace(slot, plate=gone.plate, authorization_reference=_reference_told(gone))
     with calendars.one_operation():
         series, trip = _locked_groups(gone)
         made = request_booking(told, actor=actor, now=now)
         if series is not None or trip is not None:
             _take_its_place(made, gone, series, trip, actor, now)
+    return made
+
+
+def _held_anew(slot: SlotRequest, gone: Booking, actor: Actor, now: datetime) -> Booking:
+    """Until it would have run out; of the two one counts, as the one did (`check_unused_holds`)."""
+    if gone.held_until is None or gone.held_until <= now:
+        raise TooLateToUndo("The hold would have run out by now. Hold the slot anew instead.")
+    with calendars.one_operation():
+        made = hold_slot(slot, until=gone.held_until, is_counted=False, actor=actor, now=now)
+        [gone] = lock_bookings([gone.pk])
+        gone.held_until = None
+        detail = {"note": f"As {made.reference}"}
+        lifecycle.record(gone, kind="booked_anew", actor=actor, at=now, detail=detail, fields=["held_until"])
     return made
 
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from bookings import operations
-from bookings.errors import Conflicts, TooManyHolds
+from bookings.errors import Conflicts, TooLateToUndo, TooManyHolds
 from bookings.models import Booking, BookingOption, Trip
 from bookings.operations import SlotRequest
+from bookings.operations.undo import Act, Undo
 from tests.factories import (
     DISPATCHER,
     NOW,
@@ -135,3 +136,31 @@ def test_stops_that_are_confirmed_at_once_are_no_holds(yard: Yard) -> None:
     trip = operations.book_trip([stop], actor=DISPATCHER, now=NOW)
 
     assert trip.status == Trip.Status.BOOKED
+
+
+def test_a_hold_that_is_held_again_is_one_and_lasts_no_longer(yard: Yard) -> None:
+    yard.hold(10)
+    held = yard.hold(12)
+    until, later = held.held_until, NOW + timedelta(seconds=5)
+
+    for _ in range(3):
+        operations.release_hold(booking_id=held.pk, actor=DISPATCHER, now=NOW)
+        undo = Undo(Act.RELEASED, held.pk, held.version + 1, at=NOW)
+        held = operations.undo(undo, actor=DISPATCHER, now=later)
+        assert operations.undo(undo, actor=DISPATCHER, now=later) == held
+
+    assert (held.status, held.held_until) == ("held", until)
+    assert Booking.objects.filter(held_until__isnull=False).count() == 2
+    with pytest.raises(TooManyHolds):
+        yard.hold(14)
+
+
+def test_a_hold_that_would_have_run_out_is_not_held_again(yard: Yard) -> None:
+    held = yard.hold(10)
+    assert held.held_until is not None
+    given_back = held.held_until - timedelta(seconds=1)
+    operations.release_hold(booking_id=held.pk, actor=DISPATCHER, now=given_back)
+    undo = Undo(Act.RELEASED, held.pk, held.version + 1, at=given_back)
+
+    with pytest.raises(TooLateToUndo):
+        operations.undo(undo, actor=DISPATCHER, now=held.held_until)
