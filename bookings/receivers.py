@@ -313,10 +313,8 @@ def on_series_due(series_ids: list[int], **_: Any) -> None:
 
 
 @receiver(series_missed)
-def on_series_missed(
-    series: BookingSeries, outcomes: list[operations.OccurrenceOutcome], at: datetime, **_: Any
-) -> None:
-    business_news.tell_of_missed_days(series, outcomes, at=at)
+def on_series_missed(series: BookingSeries, missed: dict[str, Any], at: datetime, **_: Any) -> None:
+    business_news.tell_of_missed_days(series, missed, at=at)
 
 
 @receiver(vehicle_told)

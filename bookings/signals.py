@@ -51,7 +51,7 @@ invoice_settled = Signal()
 mails_due = Signal()
 # series_ids: list[int], at. A day of these series has come within the horizon of its depot.
 series_due = Signal()
-# series: BookingSeries, outcomes: list[OccurrenceOutcome], at. Days that waited could not be booked when their time came.
+# series: BookingSeries, missed: dict as of BookingSeries.untold, at. Days that waited could not be booked when their time came.
 series_missed = Signal()
 # trip: Trip, at. All its stops are booked, or it came to nothing.
 trip_settled = Signal()

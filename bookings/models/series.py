@@ -20,7 +20,9 @@ class BookingSeries(models.Model):
     `first_date` and `first_time` are where the rule begins (DTSTART) and never change; a slot begins `shift` later and lasts
     `length`, null where it ends when it is charged. Each day of the rule that is no exception has its booking, or waits for the
     horizon of the depot: those from `next_date` on, the first of which is due at `due_at`. What could not be booked is an
-    exception. `asked` holds `power_w`, `energy` (EnergyAsked) and `tokens` (TokenName) as far as they were given.
+    exception. `asked` holds `power_w`, `energy` (EnergyAsked) and `tokens` (TokenName) as far as they were given. `untold`
+    are days that were refused while a look at what waits goes on: `starts_at`, `ends_at` and `note` (why) of the first, and how
+    many `others`.
     """
 
     fleet = models.ForeignKey(Organisation, models.PROTECT, related_name="series", db_index=False)
@@ -40,6 +42,7 @@ class BookingSeries(models.Model):
     next_date = models.DateField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True, help_text="when the next that waits is tried")
     claimed_until = models.DateTimeField(null=True, blank=True, help_text="a job is at it until then")
+    untold = models.JSONField(null=True, blank=True)
     request_id = models.CharField(max_length=64)
     version = models.BigIntegerField(default=1)
     created_at = models.DateTimeField()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,6 @@ from bookings.notifications.feed import WAITLIST_EXPIRED, WAITLIST_OFFERED
 from bookings.notifications.kinds import DEPOT, KINDS
 from bookings.notifications.occurrences import leave_word, word_from_waitlist
 from bookings.notifications.resolving import params_of
-from bookings.operations import OccurrenceOutcome
 from bookings.operations.closure_offers import asks_of
 from depots.models import Agreement, Organisation
 from depots.periods import Period, spanning, utc_text
@@ -81,16 +80,11 @@ def _runs_into(booking: Booking, closure: Closure) -> bool:
     return booking.evse_id == closure.evse_id and booking.period.overlaps(closure.period)
 
 
-def tell_of_missed_days(
-    series: BookingSeries, outcomes: Sequence[OccurrenceOutcome], *, at: datetime
-) -> None:
-    """Its fleet's dispatchers: days that waited for the horizon could not be booked when their time came. One word for all."""
-    first, depot = outcomes[0], series.option.depot
-    assert first.asked is not None  # every day is asked for
-    params = {
-        "plate": series.vehicle.plate, "depot": depot.name, "zone": depot.time_zone, "note": first.detail,
-        "starts_at": utc_text(first.asked.starts_at), "ends_at": utc_text(first.asked.ends_at), "others": len(outcomes) - 1,
-    }  # fmt: skip
+def tell_of_missed_days(series: BookingSeries, missed: Mapping[str, Any], *, at: datetime) -> None:
+    """Its fleet's dispatchers: days that waited for the horizon could not be booked when their time came. One word for all, as
+    of BookingSeries.untold."""
+    depot = series.option.depot
+    params = {"plate": series.vehicle.plate, "depot": depot.name, "zone": depot.time_zone, **missed}
     leave_word("series_missed", series.fleet_id, params=params, link=series.get_absolute_url(), at=at)
 
 

@@ -44,6 +44,7 @@ from bookings.rules.permissions import CHANGEABLE
 from bookings.rules.terms import Terms
 from bookings.search.bookable import terms_for
 from bookings.signals import series_due, series_missed
+from depots.periods import utc_text
 
 SERIES = Actor(ActorKind.BERTH, "series")
 # A day that waits is looked at again after so long at the latest: terms change.
@@ -106,7 +107,7 @@ def book_series(
 @nearest_later()
 def extend_series(*, series_id: int, now: datetime) -> BookingSeries:
     """Book what the horizon has reached by now, twenty days at a time: what is left of it is due at once. Done twice it does
-    nothing more. What is refused becomes an exception, and the fleet is told."""
+    nothing more. What is refused becomes an exception, and the fleet is told once nothing is left."""
     with calendars.one_operation():
         series = locked_series(series_id)
         if series.next_date is None or series.due_at is None or series.due_at > now:
@@ -116,10 +117,30 @@ def extend_series(*, series_id: int, now: datetime) -> BookingSeries:
         days = _DayByDay.under_locks(plan, waiting[:DAYS_UNDER_LOCKS], series.pk, SERIES, now)
         found = days.book()
         days.settle(series, found, later=waiting[DAYS_UNDER_LOCKS:])
-        refused = [one for one in found if one.refusal is not None and not one.is_beyond]
-        if refused:
-            series_missed.send(sender=BookingSeries, series=series, outcomes=refused, at=now)
+        _note_missed(series, [one for one in found if one.refusal is not None and not one.is_beyond])
+        if series.due_at != now:
+            tell_of_missed(series, now)
     return series
+
+
+def tell_of_missed(series: BookingSeries, now: datetime) -> None:
+    """One word for all days of a locked series that were refused since the fleet was told; none where there are none."""
+    if series.untold is None:
+        return
+    series_missed.send(sender=BookingSeries, series=series, missed=series.untold, at=now)
+    series.untold = None
+    series.save(update_fields=["untold"])
+
+
+def _note_missed(series: BookingSeries, refused: Sequence[OccurrenceOutcome]) -> None:
+    if not refused:
+        return
+    first = refused[0]
+    assert first.asked is not None  # every day is asked for
+    span = {"starts_at": utc_text(first.asked.starts_at), "ends_at": utc_text(first.asked.ends_at)}
+    before = series.untold or {**span, "note": first.detail, "others": -1}
+    series.untold = {**before, "others": before["others"] + len(refused)}
+    series.save(update_fields=["untold"])
 
 
 def claim_due(*, now: datetime) -> None:

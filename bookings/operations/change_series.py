@@ -26,7 +26,7 @@ from bookings.errors import (
     WrongStatus,
 )
 from bookings.models import Booking, BookingOption, BookingRequest, BookingSeries, BookingStatus
-from bookings.operations.book_series import locked_series
+from bookings.operations.book_series import locked_series, tell_of_missed
 from bookings.operations.cancel import cancel_booking
 from bookings.operations.change import change_booking
 from bookings.operations.change_request import ChangeRequest
@@ -101,6 +101,7 @@ def cancel_series(
         for row in free:
             cancel_booking(booking_id=row.pk, reason=reason, by=Booking.Side.FLEET, actor=actor, now=now)
         _end_waiting(series, rows)
+        tell_of_missed(series, now)
         series.ended_at = series.ended_at or (now if since is None else None)
         _raise_version(series, "next_date", "due_at", "exceptions", "ended_at")
     return series

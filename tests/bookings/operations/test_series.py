@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -51,6 +52,7 @@ from bookings.operations.counter_offer import CounterOffer
 from bookings.operations.series_plan import OccurrenceOutcome, version_of
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.search import availability
+from bookings.signals import series_missed
 from depots.models import Agreement
 from depots.periods import Period
 from tests.factories import (
@@ -377,6 +379,49 @@ def test_what_the_horizon_reaches_at_once_is_booked_twenty_days_at_a_time() -> N
         series = operations.extend_series(series_id=series.pk, now=NOW)
 
     assert (booked, len(bookings(series)), series.exceptions) == ([2, 22, 42], 44, [])
+
+
+@pytest.fixture
+def told() -> Iterator[list[dict[str, Any]]]:
+    """What is said of missed days."""
+    found = list[dict[str, Any]]()
+
+    def hear(missed: dict[str, Any], **_: Any) -> None:
+        found.append(missed)
+
+    series_missed.connect(hear)
+    yield found
+    series_missed.disconnect(hear)
+
+
+def refused_from_the_third_on() -> BookingSeries:
+    """Days that waited for the horizon, which reaches all 42 of them by now, and are too long."""
+    series = book(asked(pool_of(terms={"horizon_days": 2}), "FREQ=DAILY;COUNT=44"), what_fits=True)
+    TermsOverride.objects.update(horizon_days=60, max_duration_min=30)
+    BookingSeries.objects.update(due_at=NOW)
+    return series
+
+
+def test_of_days_that_are_refused_in_several_pieces_the_fleet_is_told_once(
+    told: list[dict[str, Any]],
+) -> None:
+    series, said = refused_from_the_third_on(), []
+
+    for _ in range(4):
+        series = operations.extend_series(series_id=series.pk, now=NOW)
+        said.append(len(told))
+
+    assert said == [0, 0, 1, 1]
+    assert (told[0]["starts_at"][:10], told[0]["others"]) == ("2030-01-17", 41)
+    assert (len(series.exceptions), series.untold) == (42, None)
+
+
+def test_who_gives_up_what_waits_is_told_of_what_was_refused_before(told: list[dict[str, Any]]) -> None:
+    series = operations.extend_series(series_id=refused_from_the_third_on().pk, now=NOW)
+
+    cancel(series)
+
+    assert [one["others"] for one in told] == [19]
 
 
 def test_beyond_the_horizon_all_is_refused_and_what_fits_waits() -> None:
