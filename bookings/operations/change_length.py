@@ -26,7 +26,7 @@ def planned(
     whose end is still to be found. Raises a BookingError."""
     change = change_plan.planned(booking, request)
     if change.option is not None:
-        change_plan.take_terms(booking, change, configuration.kept(booking.depot_id), now)
+        change_plan.take_terms(booking, change, configuration.current(booking.depot_id), now)
     if not request.ends_when_charged:
         return change, None
     asked = change.energy_then(booking)
