@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -10,14 +9,13 @@ from bookings.actors import Actor
 from bookings.core import calendars, lifecycle, occupancy
 from bookings.core.locking import lock_booking
 from bookings.core.versions import check_version
-from bookings.errors import BookingError, WrongStatus
+from bookings.errors import WrongStatus
 from bookings.models import Booking, BookingRequest, BookingStatus, Occupancy
 from bookings.operations import (
     change_length,
     change_plan,
     request_log,
     room_for_delay,
-    until_charged,
 )
 from bookings.operations.apply_change import (
     Asker,
@@ -35,16 +33,15 @@ from bookings.operations.apply_change import (
 from bookings.operations.change_at_partner import ask_partner_to_change, quote_of_change
 from bookings.operations.change_plan import PlannedChange
 from bookings.operations.change_request import ChangeRequest
+from bookings.operations.nearest_change import nearest_change
 from bookings.operations.places import Beside, FreePlace, ReachesFurther, sweep_holds, under_locks
 from bookings.operations.quotas_under_lock import check_walk_ins
 from bookings.payments import booking_payments
-from bookings.rules import configuration, periods, quotes
+from bookings.rules import configuration, quotes
 from bookings.rules.charging_duration import EnergyAsked
 from bookings.rules.configuration import Bay
 from bookings.rules.deadlines import decide_until
 from bookings.rules.energy_slots import EnergySlot
-from bookings.rules.power import Supply
-from bookings.search import availability
 from depots.periods import Period
 
 
@@ -72,7 +69,7 @@ def change_booking(
     """
     ask = _AskedChange(request, seen_version, Asker(by, actor, now), seen_exactly)
     return under_locks(
-        lambda taken: _nearest(booking_id, request, by, taken, now),
+        lambda taken: nearest_change(booking_id, request, by, taken, now),
         lambda also: _change(*_locked(booking_id, request, also), ask),
     )
 
@@ -336,46 +333,6 @@ def _make_room(
         span = change.period.widened(terms.early_start, terms.tail)
         sweep_holds(sorted(locked.evse_ids), span, now=now)
     return given_up
-
-
-def _nearest(
-    booking_id: int,
-    request: ChangeRequest,
-    by: str,
-    taken_too: Mapping[int, Sequence[Period]],
-    now: datetime,
-) -> Period | None:
-    """When what is asked for would be free; asked after a refusal, outside of the transaction."""
-    known = Booking.objects.select_related("depot", "option", "fleet", "vehicle").get(pk=booking_id)
-    if known.status == BookingStatus.CHARGING:
-        return _longest(known)
-    there = configuration.current(known.depot_id)
-    try:
-        change, slot = change_length.planned(known, request, now=now)
-        pool = change_plan.pool(known, request, change, by, there)
-    except BookingError:
-        return None
-    wish_w = request.power_w if request.power_w is not None else known.wished_power_w
-    if slot is not None:
-        supply = Supply.behind(there.limits, slot.longest, without=known.pk, now=now)
-        change.period = until_charged.length(slot, pool, supply, wish_w, change.needs.max_power_w)
-    return availability.nearest(
-        change.terms_then(known), pool, change.period, allowance=there.allowance(known.fleet_id, now=now),
-        limits=there.limits, wish_w=wish_w, without=known.pk, taken_too=taken_too, now=now,
-    )  # fmt: skip
-
-
-def _longest(known: Booking) -> Period | None:
-    """How long a truck at its EVSE could stay before the next one's time begins."""
-    after = Occupancy.objects.filter(evse=known.evse_id, span__startswith__gte=known.ends_at).exclude(
-        holder=known.pk
-    )
-    spans = list(after.order_by("span").values_list("span", flat=True)[:1])
-    if not spans:
-        return None
-    latest = spans[0].starts_at - known.terms.tail
-    ends_at = periods.aligned_down(latest, known.terms.slot_step_min, known.depot)
-    return Period(known.starts_at, ends_at) if ends_at > known.ends_at else None
 
 
 def _check_walk_ins(booking: Booking, place: FreePlace[Bay], ground: ChangeGround, now: datetime) -> None:

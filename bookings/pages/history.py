@@ -22,6 +22,7 @@ from bookings.models.enforcement_words import words_of
 from bookings.pages.overstay_words import for_whom
 from bookings.pages.payment_words import payment_words
 from bookings.pages.power_words import power_sentence
+from bookings.pages.remote_words import KEEPING, REMOTE, remote_words
 from bookings.rules import power_shortage, quotes
 from bookings.rules.energy_slots import asked_of
 from depots.models import User
@@ -98,20 +99,6 @@ OTHERS = {
 CHANGES = {"changed", "change_accepted", "change_declined"}
 
 
-REMOTE = {
-    "remote_start": "start charging",
-    "remote_stop": "stop charging",
-    "unlock": "unlock the plug",
-    "limit": "limit its power",
-    "lift_limit": "lift its limit of power",
-}
-# By best effort, at a partner without bookings.
-KEEPING = {
-    "reserve": ("keep its charger", "keeps its charger"),
-    "give_back": ("take its charger back", "took its charger back"),
-}
-
-
 def moments(booking: Booking, *, organisation_ids: Iterable[int], is_fleet: bool) -> list[TimelineEntry]:
     """The latest first. Of people only those of one's own organisations are named, of others the side they act for."""
     events = [event for event in booking.events.all() if not _is_of_the_wire_alone(event)]
@@ -157,7 +144,7 @@ def _words(event: BookingEvent, booking: Booking) -> tuple[str, str, str]:
     if event.kind == "overstay" and event.detail.get("in_vain"):
         return "The charger does not stop it: somebody has to go there", "alert-triangle", "danger"
     if event.kind in {*REMOTE, *KEEPING}:
-        return _command_words(event.kind, event.after)
+        return remote_words(event.kind, event.after)
     if event.kind != "status":
         title, icon, level = OTHERS.get(
             event.kind, (event.kind.replace("_", " ").capitalize(), "history", "info")
@@ -207,32 +194,6 @@ def _seen(detail: dict[str, Any], booking: Booking) -> Iterator[str]:
         hours = [f"{moment.astimezone(booking.depot.zone):%H:%M}" for moment in moments]
         words = enforcement_words.why(fault["why"]).rstrip(".")
         yield f"{words} ({hours[0]}–{hours[1]})"
-
-
-def _command_words(kind: str, answer: str) -> tuple[str, str, str]:
-    if kind in KEEPING:
-        return _partner_keeping_words(*KEEPING[kind], answer)
-    return _remote_words(REMOTE[kind], answer)
-
-
-def _remote_words(asked: str, answer: str) -> tuple[str, str, str]:
-    if answer == "asked":
-        return f"The charger was asked to {asked}", "plug", "info"
-    if answer == "accepted":
-        return f"The charger accepts to {asked}", "circle-check", "success"
-    if answer == "no_answer":
-        return f"The charger did not answer when asked to {asked}", "alert-triangle", "warning"
-    return f"The charger refuses to {asked}", "ban", "danger"
-
-
-def _partner_keeping_words(asked: str, done: str, answer: str) -> tuple[str, str, str]:
-    if answer == "asked":
-        return f"The partner was asked to {asked}", "lock", "info"
-    if answer == "accepted":
-        return f"The partner {done}", "circle-check", "success"
-    if answer == "no_answer":
-        return f"No answer when the partner was asked to {asked}", "alert-triangle", "warning"
-    return f"The partner refuses to {asked}", "ban", "danger"
 
 
 def _keeping_words(step: str, way: str) -> tuple[str, str, str]:
