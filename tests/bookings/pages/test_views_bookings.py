@@ -498,6 +498,7 @@ def test_an_evse_that_the_depot_offers_otherwise_is_chosen_with_its_option_if_th
     other = make_evse(evse.depot, uid="KAS-2", max_power_w=150_000)
     make_option(other, evse, code="BOTH")
     make_evse(evse.depot, uid="KAS-3", max_vehicle_length_cm=600)
+    Vehicle.objects.filter(pk=booking.vehicle_id).update(length_cm=1650)
 
     form = dispatcher.get(f"/bookings/{booking.pk}/change/").content.decode()
     answer = dispatcher.post(f"/bookings/{booking.pk}/change/", change_of(booking, evse="KAS-2"))
