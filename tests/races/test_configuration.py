@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from bookings.core.locking import lock_ids
 from bookings.errors import BookingError
 from bookings.models import TermsOverride
-from bookings.operations import book
 from bookings.rules import configuration
 from depots.models import Depot, Evse
 from tests.factories import NOW, book_slot, make_evse, make_option, make_vehicle, slot
@@ -36,7 +36,7 @@ def test_what_is_changed_while_a_booking_waits_for_its_place_counts(change, expe
     def configures() -> None:
         with transaction.atomic():
             Depot.objects.select_for_update(no_key=True).get()
-            book.lock_ids([evse.pk])
+            lock_ids([evse.pk])
             locked.wait(30)
             wait_for_a_waiter()
             change()

@@ -17,7 +17,7 @@ import pytest
 from bookings import operations
 from bookings.core import lifecycle, locking, occupancy
 from bookings.models import Booking, BookingEvent, BookingRequest, BookingToken, Claim, Closure, Occupancy
-from bookings.operations import book
+from bookings.operations import assignment
 from bookings.rules.entitlement import TokenName
 from depots.models import Evse
 from tests.factories import (
@@ -98,7 +98,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
     evse = make_evse()
     works = [booker(evse), booker(evse)]
     seen_free = at_once.__globals__["_forking"].Value("i", 0)
-    look = book.free_places
+    look = assignment.free_places
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         found = look(*args, **kwargs)
@@ -106,7 +106,7 @@ def test_the_evse_lock_lets_the_second_look_after_the_first_has_written(monkeypa
             seen_free.value += bool(found)
         return found
 
-    monkeypatch.setattr(book, "free_places", counting)
+    monkeypatch.setattr(assignment, "free_places", counting)
     if not guarded:
         without_locks(monkeypatch, "lock_ids")
         meeting_before(monkeypatch, lifecycle, "insert_with")
