@@ -54,6 +54,7 @@ from bookings.rules.entitlement import (
 )
 from bookings.rules.power import Supply
 from bookings.search import availability
+from bookings.search.availability import Supposed
 from depots.periods import Period
 
 
@@ -247,5 +248,6 @@ def _nearest(request: SlotRequest, now: datetime, taken_too: Mapping[int, Sequen
         supply = Supply.behind(there.limits, slot.longest, now=now)
         wanted = until_charged.length(slot, pool, supply, wish_w, request.must_fit.max_power_w)
     return availability.nearest(
-        terms, pool, wanted, allowance=allowance, limits=there.limits, wish_w=wish_w, taken_too=taken_too, now=now
+        terms, pool, wanted, allowance=allowance, limits=there.limits, wish_w=wish_w,
+        supposed=Supposed(taken_too=taken_too), now=now,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from bookings.operations.change_request import ChangeRequest
 from bookings.rules import configuration, periods
 from bookings.rules.power import Supply
 from bookings.search import availability
+from bookings.search.availability import Supposed
 from depots.periods import Period
 
 
@@ -38,7 +39,7 @@ def nearest_change(
         change.period = until_charged.length(slot, pool, supply, wish_w, change.needs.max_power_w)
     return availability.nearest(
         change.terms_then(known), pool, change.period, allowance=there.allowance(known.fleet_id, now=now),
-        limits=there.limits, wish_w=wish_w, without=known.pk, taken_too=taken_too, now=now,
+        limits=there.limits, wish_w=wish_w, supposed=Supposed(known.pk, taken_too), now=now,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
@@ -139,6 +140,15 @@ def shown_power(
     return min((slot.min_power_w for slot in slots if slot.period.overlaps(period)), default=0)
 
 
+@dataclass(frozen=True)
+class Supposed:
+    """What is looked at otherwise than it stands: the id of a booking that does not count towards quotas, and by EVSE id the
+    times that count as taken too."""
+
+    without: int | None = None
+    taken_too: Mapping[int, Sequence[Period]] = field(default_factory=dict)
+
+
 def nearest(
     terms: Terms,
     evses: Collection[Evse | Bay],
@@ -148,20 +158,19 @@ def nearest(
     limits: Sequence[Limit],
     now: datetime,
     wish_w: int | None = None,
-    without: int | None = None,
-    taken_too: Mapping[int, Sequence[Period]] | None = None,
+    supposed: Supposed,
 ) -> Period | None:
     """The free period of the same length on one of these EVSEs whose start is closest to the wanted one, that the allowance
-    has room for, and in which the wish, or at least something, can be promised. `limits` are those of power at their depot,
-    `without` is a booking that does not count towards quotas; `taken_too`, by EVSE id, is not there but counts as taken."""
+    has room for, and in which the wish, or at least something, can be promised. `limits` are those of power at their depot."""
     if not evses:
         return None
     reach = wanted.widened(FAR, FAR)
     free = free_periods([evse.pk for evse in evses], reach, now=now)
-    for evse_id, spans in (taken_too or {}).items():
+    for evse_id, spans in supposed.taken_too.items():
         free[evse_id] = [part for gap in free.get(evse_id, ()) for part in gaps(gap, list(spans))]
     counting = {evse.depot_id for evse in evses} if allowance.quotas else set()
-    allotments = Allotments(Supply.behind(limits, reach, now=now), counting, reach, without=without, now=now)
+    supply = Supply.behind(limits, reach, now=now)
+    allotments = Allotments(supply, counting, reach, without=supposed.without, now=now)
     return nearest_in(
         terms, [(evse, free[evse.pk]) for evse in evses], wanted, allowance=allowance,
         supply=allotments.left_to(allowance, next(iter(evses))), wish_w=wish_w, now=now,
