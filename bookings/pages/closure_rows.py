@@ -98,7 +98,7 @@ class ClosureRow:
         if not self.proposal.may_be_decided:
             return []
         moves = [(f"move:{evse.uid}", f"Move to {evse}") for evse in self.proposal.others[:MOST_OTHERS]]
-        offer = [("offer", f"Offer {self._other_words}")] if self.proposal.other is not None else []
+        offer = [("offer", "Offer that time")] if self.proposal.other is not None else []
         return [
             *moves,
             *offer,

@@ -68,7 +68,7 @@ class ChangeForm(EnergyFields, ShownForm):
     ends_at = MomentField(label="To")
     evse = RowField[Evse](
         missing="This EVSE does not belong to what is booked.",
-        none="Keep, or another that is free",
+        none="Keep, or any free one",
         label="EVSE",
     )
     vehicle = RowField[Vehicle](
